@@ -1,0 +1,95 @@
+# Everything a developer runs. `make` alone prints this list.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+OUT := out
+PYTEST := $(BIN)/python -m pytest
+
+# Debian packages that tests can use; a test that needs one says so by name when it is missing.
+SYSTEM_PACKAGES := prometheus
+
+# The folder of models beside a checkout, where there is one; an explicit setting wins.
+ifeq ($(origin SCREENALYTICS_MODELS__DIR),undefined)
+ifneq ($(wildcard ../shared/models),)
+export SCREENALYTICS_MODELS__DIR := $(abspath ../shared/models)
+endif
+endif
+
+PROTOS := $(shell find protos -name '*.proto')
+
+.PHONY: help
+help: ## Print this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(STAMP) ## Make the virtual environment from the lock
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked dependencies (about 1.4 GB; a minute on a fast line)" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: demo
+demo: setup ## Run the main job on the sample episode, or on yours: make demo VIDEO=my.mp4
+ifdef VIDEO
+	@$(BIN)/screenalytics run "$(VIDEO)" --allow-cpu-fallback --data-dir $(OUT)/demo
+else
+	@$(BIN)/screenalytics sample $(OUT)/sample.mp4
+	@$(BIN)/screenalytics run $(OUT)/sample.mp4 --truth $(OUT)/sample.json --allow-cpu-fallback --data-dir $(OUT)/demo
+endif
+
+.PHONY: dev
+dev: setup ## Start the whole system on this machine; Ctrl-C stops it
+	@$(BIN)/screenalytics up --allow-cpu-fallback --data-dir $(OUT)/dev
+
+.PHONY: test
+test: setup ## Run every test, or those under T=path
+	@$(MAKE) --no-print-directory system-packages || true
+	@$(PYTEST) $(or $(T),tests)
+
+.PHONY: check
+check: setup ## Format, lint, types, import boundaries, generated files, unit and contract tests
+	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ." >&2; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(MAKE) --no-print-directory check-generated
+	@$(PYTEST) tests/unit tests/contract
+
+.PHONY: check-generated
+check-generated: setup
+	@rm -rf $(OUT)/generated && mkdir -p $(OUT)/generated
+	@$(BIN)/python -m grpc_tools.protoc -Iservices/pb=protos --python_out=$(OUT)/generated --pyi_out=$(OUT)/generated $(PROTOS:protos/%=services/pb/%)
+	@diff -r -x __pycache__ -x __init__.py $(OUT)/generated/services/pb services/pb || { echo "generated files are stale: make protos" >&2; exit 1; }
+	@$(BIN)/python models/build_similarity.py --check
+
+.PHONY: protos
+protos: setup ## Generate services/pb from protos
+	@$(BIN)/python -m grpc_tools.protoc -Iservices/pb=protos --python_out=. --pyi_out=. $(PROTOS:protos/%=services/pb/%)
+
+.PHONY: lock
+lock: ## Resolve requirements.lock anew (needs uv)
+	@PIP_CONFIG_FILE=/dev/null UV_NO_CONFIG=1 uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes --extra dev pyproject.toml -o requirements.lock
+
+.PHONY: bench
+bench: setup ## Print every figure we claim, one JSON line a script
+	@for script in $$($(BIN)/python -m bench); do echo "# $$script" >&2; $(BIN)/python $$script --json || exit 1; done
+
+.PHONY: system-packages
+system-packages: ## Install the Debian packages that tests can use (needs root)
+	@missing=""; for p in $(SYSTEM_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then echo "not installed (needs root and apt):$$missing" >&2; exit 1; fi; \
+	echo "installing$$missing" >&2; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get -qq update && apt-get -qq install -y --no-install-recommends $$missing >/dev/null
+
+.PHONY: clean
+clean: ## Remove the virtual environment and everything that was made
+	@rm -rf $(VENV) $(OUT) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -1,0 +1,7 @@
+"""Settings of the clusterer."""
+
+from services.kit.settings import WorkerSettings
+
+
+class ClustererSettings(WorkerSettings):
+    pass

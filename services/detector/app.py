@@ -1,0 +1,13 @@
+"""Composition root of the detector."""
+
+import asyncio
+
+from services.detector.settings import DetectorSettings
+from services.detector.stage import DetectTrackStage
+from services.kit.inference.catalog import Catalog
+from services.kit.worker_process import serve_worker
+
+
+async def serve(settings: DetectorSettings, stop: asyncio.Event) -> None:
+    catalog = Catalog.load(settings.models.dir)
+    await serve_worker(settings, DetectTrackStage(catalog), catalog, stop)

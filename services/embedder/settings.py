@@ -1,0 +1,7 @@
+"""Settings of the embedder."""
+
+from services.kit.settings import WorkerSettings
+
+
+class EmbedderSettings(WorkerSettings):
+    pass

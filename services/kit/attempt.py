@@ -1,0 +1,150 @@
+"""One attempt at one task: what the handler sees, and what it leaves for the worker loop to send."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+
+from services.kit import bus
+from services.kit.errors import AcceleratorUnavailable, InvalidInput, ScreenalyticsError
+from services.kit.inference.pool import ModelPool
+from services.kit.inference.session import Session
+from services.kit.messages import LogLine, ModelRef, Progress, Task, encode, now_at
+from services.kit.object_store import ObjectStore
+from services.kit.stages import Cancelled, Outcome, Reject, Retry, StageHandler
+
+log = logging.getLogger(__name__)
+
+_PROGRESS_INTERVAL_S = 0.25
+_LOG_TAIL_LINES = 40
+
+# Sends a payload to a subject; called on the event loop.
+Send = Callable[[str, bytes], Awaitable[None]]
+
+
+class Attempt:
+    """The `TaskContext` of a handler. Its methods may be called from any thread."""
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        attempt_id: str,
+        generation: int,
+        store: ObjectStore,
+        pool: ModelPool,
+        scratch_dir: Path,
+        thread_cap: int,
+        send: Send,
+    ) -> None:
+        self.task = task
+        self.attempt_id = attempt_id
+        self.generation = generation
+        self.store = store
+        self.scratch_dir = scratch_dir
+        self.thread_cap = thread_cap
+        self.log_tail: deque[str] = deque(maxlen=_LOG_TAIL_LINES)
+        self._pool = pool
+        self._send = send
+        self._loop = asyncio.get_running_loop()
+        self._cancelled = threading.Event()
+        self._ticked_at = monotonic()
+        self._progress_at = 0.0
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since the handler last said that work is moving."""
+        return monotonic() - self._ticked_at
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+    def session(self, model: ModelRef) -> Session:
+        return self._pool.session(model, threads=self.thread_cap)
+
+    def output_key(self, name: str) -> str:
+        return f"{self.task.episode_uid}/{self.attempt_id}/{name}"
+
+    def tick(self) -> None:
+        self._ticked_at = monotonic()
+        if self._cancelled.is_set():
+            raise Cancelled
+
+    def progress(self, phase: str, done: float, total: float, unit: str) -> None:
+        self.tick()
+        if self._ticked_at - self._progress_at < _PROGRESS_INTERVAL_S and done < total:
+            return
+        self._progress_at = self._ticked_at
+        task = self.task
+        snapshot = Progress(
+            job_id=task.job_id,
+            run_id=task.run_id,
+            task_id=task.task_id,
+            attempt_id=self.attempt_id,
+            generation=self.generation,
+            stage=task.stage,
+            phase=phase,
+            done=done,
+            total=total,
+            unit=unit,
+            at=now_at(),
+        )
+        self._publish(bus.progress_subject(task.job_id), encode(snapshot))
+
+    def log(self, message: str, *, level: str = "info", is_noisy: bool = False) -> None:
+        at, task = now_at(), self.task
+        self.log_tail.append(f"{at} {level} {message}")
+        log.log(logging.getLevelNamesMapping().get(level.upper(), logging.INFO), "%s", message)
+        line = LogLine(
+            job_id=task.job_id,
+            run_id=task.run_id,
+            task_id=task.task_id,
+            attempt_id=self.attempt_id,
+            stage=task.stage,
+            level=level,
+            message=message,
+            is_noisy=is_noisy,
+            at=at,
+        )
+        self._publish(bus.log_subject(task.job_id), encode(line))
+
+    def _publish(self, subject: str, payload: bytes) -> None:
+        self._loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self._send(subject, payload)))
+
+
+def run_handler(handler: StageHandler, attempt: Attempt) -> Outcome | None:
+    """The handler's outcome; None when the attempt was cancelled. Raises `AcceleratorUnavailable`.
+
+    The boundary where a handler's exceptions become values: bad input is rejected, anything unforeseen is
+    worth another attempt, and an accelerator that is gone must end the worker.
+    """
+    try:
+        return handler.run(attempt)
+    except Cancelled:
+        return None
+    except AcceleratorUnavailable:
+        raise
+    except InvalidInput as error:
+        return Reject(str(error), code=error.code)
+    except ScreenalyticsError as error:
+        return Retry(str(error))
+    except Exception as error:
+        log.exception("the handler failed")
+        return Retry(f"{type(error).__name__}: {error}")
+
+
+@contextmanager
+def scratch_folder(parent: Path, attempt_id: str) -> Iterator[Path]:
+    folder = parent / attempt_id
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,60 @@
+"""`/livez`, `/readyz` and `/metrics` of a worker, on a thread of their own so that a busy loop is seen."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from services.kit.errors import PortInUse
+
+log = logging.getLogger(__name__)
+
+# None means healthy; a text says what is wrong.
+Check = Callable[[], str | None]
+
+
+@contextmanager
+def serve_health(
+    host: str, port: int, *, live: Check, ready: Check, registry: CollectorRegistry
+) -> Iterator[int]:
+    """Serves until the block ends; yields the bound port. Raises `PortInUse`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            checks = {"/livez": live, "/readyz": ready}
+            if self.path == "/metrics":
+                self._answer(200, generate_latest(registry), CONTENT_TYPE_LATEST)
+            elif self.path in checks:
+                fault = checks[self.path]()
+                self._answer(200 if fault is None else 503, (fault or "ok").encode(), "text/plain")
+            else:
+                self._answer(404, b"not found", "text/plain")
+
+        def _answer(self, status: int, body: bytes, content_type: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            log.debug(format, *args)
+
+    try:
+        server = ThreadingHTTPServer((host, port), Handler)
+    except OSError as error:
+        raise PortInUse(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
+    thread.start()
+    try:
+        yield int(server.server_address[1])
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,181 @@
+"""The models this system knows: what each file is, how it is fed, and whether the file is really it.
+
+The catalog is `models/catalog.toml`. A model's file is looked for in the folder of the setting
+`SCREENALYTICS_MODELS__DIR` first and beside the catalog second. A file whose sha256 is not the catalog's is
+never loaded. A folder of the setting may bring its own `catalog.toml`, whose entries are added and win.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.kit.errors import InvalidSettings, ModelUnusable
+from services.kit.messages import ModelRef
+
+SHIPPED_DIR = Path(__file__).resolve().parents[3] / "models"
+
+_Template = Annotated[list[tuple[float, float]], Field(min_length=5, max_length=5)]
+
+
+class ChannelOrder(StrEnum):
+    BGR = "bgr"
+    RGB = "rgb"
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    licence: str
+    source: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class _ImageModel(_Entry):
+    """Pixels 0..255 become `(pixel - mean) / std`, per channel in the model's own order."""
+
+    channels: ChannelOrder
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    input_dtype: Literal["float32", "uint8"] = "float32"
+
+
+class DetectorEntry(_ImageModel):
+    role: Literal["detector"] = "detector"
+    family: Literal["yunet", "scrfd"]
+    size_multiple_px: int = Field(ge=1)
+    fixed_size_px: tuple[int, int] | None = None  # (height, width), for graphs that take only one
+    max_batch: int | None = None
+
+
+class EmbedderEntry(_ImageModel):
+    """`template`: five alignment points as shares of the input's side. Thresholds are cosines."""
+
+    role: Literal["embedder"] = "embedder"
+    size_px: int
+    dimensions: int
+    template: _Template
+    face_threshold: float = Field(ge=-1, le=1)
+    track_threshold: float = Field(ge=-1, le=1)
+    max_batch: int | None = None
+
+
+class SimilarityEntry(_Entry):
+    role: Literal["similarity"] = "similarity"
+
+
+CatalogEntry = Annotated[DetectorEntry | EmbedderEntry | SimilarityEntry, Field(discriminator="role")]
+
+
+class _CatalogFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    defaults: dict[str, str] = {}
+    models: list[CatalogEntry]
+
+
+class Catalog:
+    def __init__(
+        self, entries: Mapping[str, CatalogEntry], defaults: Mapping[str, str], folders: list[Path]
+    ) -> None:
+        self._entries = dict(entries)
+        self._defaults = dict(defaults)
+        self._folders = folders
+
+    @classmethod
+    def load(cls, models_dir: Path | None) -> Catalog:
+        """Raises `InvalidSettings` for a damaged catalog or a folder that is not there."""
+        if models_dir is not None and not models_dir.is_dir():
+            raise InvalidSettings(f"SCREENALYTICS_MODELS__DIR names {models_dir}, which is no folder")
+        folders = [SHIPPED_DIR] if models_dir is None else [models_dir, SHIPPED_DIR]
+        entries: dict[str, CatalogEntry] = {}
+        defaults: dict[str, str] = {}
+        for folder in reversed(folders):
+            part = _read_catalog(folder / "catalog.toml")
+            entries.update({entry.name: entry for entry in part.models})
+            defaults.update(part.defaults)
+        return cls(entries, defaults, folders)
+
+    def entries(self) -> list[CatalogEntry]:
+        return list(self._entries.values())
+
+    def entry(self, name: str) -> CatalogEntry:
+        """Raises `ModelUnusable` for a name that is not in the catalog."""
+        try:
+            return self._entries[name]
+        except KeyError:
+            known = ", ".join(sorted(self._entries))
+            raise ModelUnusable(f"no model {name!r} in the catalog", hint=f"known: {known}") from None
+
+    def detector(self, name: str) -> DetectorEntry:
+        entry = self.entry(name)
+        if not isinstance(entry, DetectorEntry):
+            raise ModelUnusable(f"model {name} is of role {entry.role}, not a detector")
+        return entry
+
+    def embedder(self, name: str) -> EmbedderEntry:
+        entry = self.entry(name)
+        if not isinstance(entry, EmbedderEntry):
+            raise ModelUnusable(f"model {name} is of role {entry.role}, not an embedder")
+        return entry
+
+    def default(self, role: str) -> str:
+        """The name of the model that is used when a request names none."""
+        try:
+            return self._defaults[role]
+        except KeyError:
+            raise InvalidSettings(f"the catalog names no default {role}") from None
+
+    def ref(self, name: str) -> ModelRef:
+        entry = self.entry(name)
+        return ModelRef(entry.role, entry.name, entry.sha256)
+
+    def path(self, name: str) -> Path:
+        """The verified file. Raises `ModelUnusable` when it is missing or is another file."""
+        entry = self.entry(name)
+        for folder in self._folders:
+            path = folder / entry.file
+            if path.is_file():
+                _verify(path, entry)
+                return path
+        looked = " or ".join(str(folder) for folder in self._folders)
+        raise ModelUnusable(
+            f"the file {entry.file} of model {name} is not in {looked}",
+            hint="set SCREENALYTICS_MODELS__DIR to a folder that has it; models/README.md says where to get it",
+        )
+
+
+def _read_catalog(path: Path) -> _CatalogFile:
+    if not path.is_file():
+        return _CatalogFile(models=[])
+    try:
+        return _CatalogFile.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
+        raise InvalidSettings(f"{path} is not a model catalog: {error}") from error
+
+
+def _verify(path: Path, entry: CatalogEntry) -> None:
+    stat = path.stat()
+    found = _sha256(path, stat.st_mtime_ns, stat.st_size)
+    if found != entry.sha256:
+        raise ModelUnusable(
+            f"{path} is not the file the catalog names for {entry.name}: "
+            f"its sha256 is {found}, expected {entry.sha256}",
+            hint="fetch the file again, or give your own model an entry of its own in catalog.toml",
+        )
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, _mtime_ns: int, _size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

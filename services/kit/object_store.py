@@ -1,0 +1,147 @@
+"""Objects by key, in a directory, S3, Google Cloud Storage or Azure, by obstore.
+
+obstore was chosen over fsspec: one wheel with no cloud SDK behind it, streaming multipart uploads, and a
+local store that writes to a temporary name and renames, so that a half-written object has no key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import obstore
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import LocalStore, from_url
+
+from services.kit.errors import InvalidSettings, NotFound, SystemUnavailable
+
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    key: str
+    sha256: str
+    size_bytes: int
+
+
+class ObjectStore:
+    """Keys are relative to `url`, so that a store can be moved as a whole."""
+
+    def __init__(self, url: str, *, options: Mapping[str, Any] | None = None) -> None:
+        """`url` is `file:///dir`, `s3://bucket/prefix`, `gs://...` or `az://...`. Raises `InvalidSettings`."""
+        self.url = url
+        self._root = _local_root(url)
+        try:
+            if self._root is not None:
+                self._store: Any = LocalStore(self._root, mkdir=True)
+            else:
+                self._store = from_url(url, **dict(options or {}))
+        except (BaseError, ValueError, OSError) as error:
+            raise InvalidSettings(f"object store {url!r} cannot be opened: {error}") from error
+
+    def local_path(self, key: str) -> Path | None:
+        """Where the object lies, if the store is a directory."""
+        return None if self._root is None else self._root / key
+
+    def put_bytes(self, key: str, data: bytes) -> StoredObject:
+        self._call(obstore.put, key, data)
+        return StoredObject(key, hashlib.sha256(data).hexdigest(), len(data))
+
+    def put_file(self, key: str, path: Path) -> StoredObject:
+        digest, size = hashlib.sha256(), 0
+        for chunk in file_chunks(path):
+            digest.update(chunk)
+            size += len(chunk)
+        self._call(obstore.put, key, path)
+        return StoredObject(key, digest.hexdigest(), size)
+
+    async def put_stream(self, key: str, chunks: AsyncIterator[bytes]) -> StoredObject:
+        """Streams to the key; nothing is stored when `chunks` raises."""
+        digest, size = hashlib.sha256(), 0
+
+        async def counted() -> AsyncIterator[bytes]:
+            nonlocal size
+            async for chunk in chunks:
+                digest.update(chunk)
+                size += len(chunk)
+                yield chunk
+
+        try:
+            await obstore.put_async(self._store, key, counted())
+        except BaseError as error:
+            raise _wrapped(error, key) from error
+        return StoredObject(key, digest.hexdigest(), size)
+
+    def get_bytes(self, key: str) -> bytes:
+        """Raises `NotFound`."""
+        return bytes(self._call(obstore.get, key).bytes())
+
+    async def stream(self, key: str) -> AsyncIterator[bytes]:
+        """The object in pieces. Raises `NotFound`."""
+        try:
+            result = await obstore.get_async(self._store, key)
+            async for chunk in result.stream(min_chunk_size=_CHUNK_BYTES):
+                yield bytes(chunk)
+        except BaseError as error:
+            raise _wrapped(error, key) from error
+
+    def fetch(self, key: str, target: Path, *, sha256: str) -> None:
+        """Copies the object to `target` and checks its digest. Raises `NotFound`, `SystemUnavailable`."""
+        digest = hashlib.sha256()
+        with target.open("wb") as file:
+            for chunk in self._call(obstore.get, key).stream(min_chunk_size=_CHUNK_BYTES):
+                digest.update(chunk)
+                file.write(chunk)
+        if digest.hexdigest() != sha256:
+            target.unlink()
+            raise SystemUnavailable(f"object {key} does not have the digest it was stored with")
+
+    def exists(self, key: str) -> bool:
+        try:
+            self._call(obstore.head, key)
+        except NotFound:
+            return False
+        return True
+
+    def copy(self, source: str, target: str) -> None:
+        self._call(obstore.copy, source, target)
+
+    def delete(self, key: str) -> None:
+        """Deleting what is not there is no error."""
+        try:
+            self._call(obstore.delete, key)
+        except NotFound:
+            return
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        for batch in obstore.list(self._store, prefix=prefix):
+            yield from (meta["path"] for meta in batch)
+
+    def _call(self, verb: Any, key: str, *arguments: Any) -> Any:
+        try:
+            return verb(self._store, key, *arguments)
+        except (BaseError, FileNotFoundError) as error:
+            raise _wrapped(error, key) from error
+
+
+def file_chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
+
+
+def _local_root(url: str) -> Path | None:
+    parts = urlsplit(url)
+    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+
+
+def _wrapped(error: Exception, key: str) -> NotFound | SystemUnavailable:
+    if isinstance(error, NotFoundError | FileNotFoundError):
+        return NotFound(f"no object {key!r} in the store")
+    return SystemUnavailable(f"the object store refused {key!r}: {error}")

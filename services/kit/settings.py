@@ -1,0 +1,103 @@
+"""Settings groups that more than one service reads, from `SCREENALYTICS_<GROUP>__<FIELD>`.
+
+Read once in a service's `__main__`, frozen, and passed down; nothing else reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.kit.errors import InvalidSettings
+from services.kit.inference.placement import Provider
+
+S = TypeVar("S", bound=BaseSettings)
+
+# The name that the older system's users have in their environments.
+_OLD_THREADS = "SCREENALYTICS_LOCAL_MAX_THREADS"
+
+
+class Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NatsSettings(Group):
+    url: str = "nats://127.0.0.1:4222"
+
+
+class StoreSettings(Group):
+    """`options` are obstore's for the scheme (region, endpoint, access keys ...)."""
+
+    url: str
+    options: dict[str, str] = {}
+
+
+class ModelsSettings(Group):
+    dir: Annotated[Path | None, AfterValidator(lambda p: None if p is None or p == Path() else p)] = None
+
+
+class InferenceSettings(Group):
+    provider: Provider = Provider.CUDA
+    allow_cpu_fallback: bool = False
+
+
+class ThreadsSettings(Group):
+    max_cpu: int | None = Field(default=None, ge=1)
+
+
+class HealthSettings(Group):
+    host: str = "127.0.0.1"
+    port: int = Field(default=9100, ge=0, le=65535)
+
+
+class WorkerGroup(Group):
+    """`scratch_dir` holds the attempts in work; what is left in it from a killed worker is removed at start."""
+
+    scratch_dir: Path | None = None
+    id: str | None = None
+    drain_grace_s: float = Field(default=15.0, ge=0)
+
+
+class LogSettings(Group):
+    level: str = "INFO"
+
+
+class ServiceSettings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="SCREENALYTICS_",
+        env_nested_delimiter="__",
+        env_nested_max_split=1,
+        frozen=True,
+        extra="ignore",
+    )
+
+    nats: NatsSettings = NatsSettings()
+    store: StoreSettings
+    models: ModelsSettings = ModelsSettings()
+    log: LogSettings = LogSettings()
+
+
+class WorkerSettings(ServiceSettings):
+    inference: InferenceSettings = InferenceSettings()
+    threads: ThreadsSettings = ThreadsSettings()
+    health: HealthSettings = HealthSettings()
+    worker: WorkerGroup = WorkerGroup()
+
+
+def read_settings(cls: type[S]) -> S:
+    """Raises `InvalidSettings` with one line per field that does not fit."""
+    if _OLD_THREADS in os.environ and "SCREENALYTICS_THREADS__MAX_CPU" not in os.environ:
+        os.environ["SCREENALYTICS_THREADS__MAX_CPU"] = os.environ[_OLD_THREADS]
+    try:
+        return cls()
+    except ValidationError as error:
+        lines = [f"{env_name(*map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise InvalidSettings("; ".join(lines)) from error
+
+
+def env_name(*path: str) -> str:
+    return "SCREENALYTICS_" + "__".join(part.upper() for part in path)

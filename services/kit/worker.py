@@ -1,0 +1,405 @@
+"""The worker loop: fetch one task, claim it, work, report, acknowledge.
+
+Delivery is at least once, so nothing here decides what counts: the orchestrator's claim says whether to
+run, and its guard on results decides which attempt wins. A task is acknowledged only after its result is
+stored, so a worker that dies anywhere loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any, TypeVar
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeout
+from nats.js import JetStreamContext
+from ulid import ULID
+
+from services.kit import bus
+from services.kit.attempt import Attempt, run_handler, scratch_folder
+from services.kit.errors import InvalidRequest, SystemUnavailable
+from services.kit.inference.pool import ModelPool
+from services.kit.messages import (
+    SCHEMA_VERSION,
+    ClaimReply,
+    ClaimRequest,
+    Control,
+    Decision,
+    Execution,
+    Task,
+    TaskOutcome,
+    TaskResult,
+    WorkerState,
+    decode,
+    encode,
+    now_at,
+)
+from services.kit.object_store import ObjectStore
+from services.kit.presence import Presence
+from services.kit.stages import STAGES, Done, Outcome, Reject, Retry, StageHandler
+from services.kit.telemetry import WorkerMetrics
+from services.kit.threads import process_cpu_seconds, process_threads
+
+log = logging.getLogger(__name__)
+
+_FETCH_S = 1.0
+_RETRY_S = 0.5
+_MISMATCH_DELAY_S = 5.0
+_CANCEL_GRACE_S = 3.0
+
+T = TypeVar("T")
+
+
+class WorkerStalled(SystemUnavailable):
+    """A handler stopped ticking; only ending the process frees what it holds."""
+
+    code = "worker-stalled"
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One message from the work queue, and when the broker last heard that it is in work."""
+
+    message: Msg
+    beat_at: float
+
+    async def beat(self) -> None:
+        await self.message.in_progress()
+        self.beat_at = monotonic()
+
+    @property
+    def is_expired(self) -> bool:
+        """Past `ack_wait` the broker has given the task to someone else."""
+        return monotonic() - self.beat_at > bus.ACK_WAIT_S
+
+
+class Worker:
+    def __init__(
+        self,
+        nc: Client,
+        *,
+        handler: StageHandler,
+        pool: ModelPool,
+        store: ObjectStore,
+        scratch_dir: Path,
+        thread_cap: int,
+        thread_cap_is_explicit: bool,
+        metrics: WorkerMetrics,
+        drain_grace_s: float,
+        presence: Presence,
+    ) -> None:
+        self._nc = nc
+        self._js: JetStreamContext = nc.jetstream()
+        self._handler = handler
+        self._pool = pool
+        self._store = store
+        self._scratch_dir = scratch_dir
+        self._thread_cap = thread_cap
+        self._thread_cap_is_explicit = thread_cap_is_explicit
+        self._metrics = metrics
+        self._drain_grace_s = drain_grace_s
+        self._presence = presence
+        self._attempt: Attempt | None = None
+        self._looped_at = monotonic()
+
+    # -- health ---------------------------------------------------------------------------------
+
+    def liveness_fault(self) -> str | None:
+        quiet_s = monotonic() - self._looped_at
+        return f"the loop has not turned for {quiet_s:.0f} s" if quiet_s > 60 else None
+
+    def readiness_fault(self) -> str | None:
+        if self._presence.state is WorkerState.DRAINING:
+            return "draining"
+        return None if self._nc.is_connected else "NATS is not connected"
+
+    # -- the loop -------------------------------------------------------------------------------
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Works until `stop` is set. Raises `WorkerStalled`, `AcceleratorUnavailable`."""
+        control = await self._nc.subscribe(bus.ALL_CONTROL, cb=self._on_control)
+        try:
+            async with self._presence.announced():
+                await self._work_until(stop)
+        finally:
+            with suppress(NatsError):
+                await control.unsubscribe()
+
+    async def _work_until(self, stop: asyncio.Event) -> None:
+        stage, route = self._handler.stage, self._pool.route
+        queue = await self._js.pull_subscribe_bind(
+            consumer=bus.route_consumer(stage, route), stream=bus.TASKS_STREAM
+        )
+        log.info("worker %s serves %s on %s", self._presence.worker_id, stage, route)
+        while not stop.is_set():
+            self._looped_at = monotonic()
+            message = await _fetch_one(queue)
+            if message is None:
+                continue
+            if stop.is_set():
+                await message.nak()
+                return
+            await self._take(Delivery(message, monotonic()), stop)
+
+    async def _take(self, delivery: Delivery, stop: asyncio.Event) -> None:
+        task = self._readable(delivery.message)
+        if task is None:
+            await delivery.message.nak(delay=_MISMATCH_DELAY_S)
+            return
+        attempt_id = str(ULID())
+        reply = await self._claim(task, attempt_id, delivery, stop)
+        if reply.decision is Decision.RUN:
+            await self._attempt_task(task, attempt_id, reply.generation, delivery, stop)
+        elif reply.decision is Decision.WAIT:
+            await delivery.message.nak(delay=_MISMATCH_DELAY_S)
+        else:
+            log.info("task %s: %s (%s)", task.task_id, reply.decision, reply.reason)
+            await delivery.message.ack()
+
+    def _readable(self, message: Msg) -> Task | None:
+        """The task, unless it speaks of another release's schema, algorithm or models."""
+        try:
+            task = decode(Task, message.data)
+        except InvalidRequest as error:
+            log.warning("handed back an unreadable task: %s", error)
+            return None
+        expected = (SCHEMA_VERSION, STAGES[self._handler.stage].algorithm_version)
+        if (task.schema_version, task.algorithm_version) != expected:
+            log.warning("handed back task %s of another release", task.task_id)
+            return None
+        strangers = [ref.name for ref in task.models if not self._pool.matches(ref)]
+        if strangers:
+            log.warning("handed back task %s: other files for models %s", task.task_id, strangers)
+            return None
+        return task
+
+    async def _claim(self, task: Task, attempt_id: str, delivery: Delivery, stop: asyncio.Event) -> ClaimReply:
+        """Asks until there is an answer: without one nothing may run, and nothing is lost by waiting."""
+        request = encode(ClaimRequest(task.task_id, attempt_id, self._presence.worker_id))
+        while not stop.is_set():
+            self._looped_at = monotonic()
+            try:
+                reply = await self._nc.request(bus.CLAIM, request, timeout=bus.CLAIM_TIMEOUT_S)
+                return decode(ClaimReply, reply.data)
+            except (NatsError, InvalidRequest) as error:
+                log.info("claim of %s: no answer yet (%s)", task.task_id, type(error).__name__)
+            with suppress(NatsError):
+                await delivery.beat()
+            await asyncio.sleep(_RETRY_S)
+        return ClaimReply(Decision.WAIT, reason="draining")
+
+    # -- one attempt ----------------------------------------------------------------------------
+
+    async def _attempt_task(
+        self, task: Task, attempt_id: str, generation: int, delivery: Delivery, stop: asyncio.Event
+    ) -> None:
+        with scratch_folder(self._scratch_dir, attempt_id) as scratch:
+            attempt = Attempt(
+                task,
+                attempt_id=attempt_id,
+                generation=generation,
+                store=self._store,
+                pool=self._pool,
+                scratch_dir=scratch,
+                thread_cap=self._cap_for(task),
+                send=self._send,
+            )
+            async with self._busy_with(attempt):
+                started_at, cpu, wall = now_at(), process_cpu_seconds(), monotonic()
+                outcome, was_drained = await self._work(attempt, delivery, stop)
+                execution = self._execution(attempt, process_cpu_seconds() - cpu, monotonic() - wall)
+            self._metrics.task_seconds.labels(task.kind).observe(execution.wall_seconds)
+        result = self._result(attempt, outcome, execution, started_at)
+        self._metrics.tasks.labels(result.outcome).inc()
+        await self._report(result, delivery)
+        with suppress(NatsError):
+            await _settle(delivery.message, result, was_cancelled=outcome is None and not was_drained)
+
+    async def _work(
+        self, attempt: Attempt, delivery: Delivery, stop: asyncio.Event
+    ) -> tuple[Outcome | None, bool]:
+        """(outcome, was drained): runs the handler in a thread and keeps the delivery alive meanwhile."""
+        work = _in_daemon_thread(lambda: run_handler(self._handler, attempt))
+        drain_at: float | None = None
+        while not work.done():
+            await asyncio.wait({work}, timeout=_next_wait(delivery, is_draining=stop.is_set()))
+            self._looped_at = monotonic()
+            if attempt.idle_s > attempt.task.stall_s:
+                raise WorkerStalled(f"task {attempt.task.task_id} has not moved for {attempt.idle_s:.0f} s")
+            if monotonic() - delivery.beat_at >= bus.HEARTBEAT_S:
+                with suppress(NatsError):
+                    await delivery.beat()
+            if stop.is_set():
+                drain_at = drain_at or monotonic() + self._drain_grace_s
+                if monotonic() >= drain_at:
+                    attempt.cancel()
+                if monotonic() >= drain_at + _CANCEL_GRACE_S:
+                    return None, True  # it does not react; the process is about to end under it
+        return work.result(), drain_at is not None
+
+    async def _report(self, result: TaskResult, delivery: Delivery) -> None:
+        """Stores the result; tries for as long as the delivery is this worker's."""
+        payload = encode(result)
+        while result.outcome is TaskOutcome.SUCCEEDED or not delivery.is_expired:
+            self._looped_at = monotonic()
+            try:
+                await self._js.publish(
+                    bus.result_subject(result.job_id),
+                    payload,
+                    headers={"Nats-Msg-Id": f"{result.attempt_id}.{result.outcome}"},
+                )
+                break
+            except NatsError as error:
+                log.info("result of %s is not stored yet (%s)", result.task_id, type(error).__name__)
+                with suppress(NatsError):
+                    await delivery.beat()
+                await asyncio.sleep(_RETRY_S)
+
+    def _result(
+        self, attempt: Attempt, outcome: Outcome | None, execution: Execution, started_at: str
+    ) -> TaskResult:
+        task = attempt.task
+        facts = _outcome_facts(outcome)
+        failed = facts["outcome"] in (TaskOutcome.REJECTED, TaskOutcome.RETRY)
+        return TaskResult(
+            job_id=task.job_id,
+            run_id=task.run_id,
+            task_id=task.task_id,
+            attempt_id=attempt.attempt_id,
+            worker_id=self._presence.worker_id,
+            execution=execution,
+            log_tail=tuple(attempt.log_tail) if failed else (),
+            started_at=started_at,
+            finished_at=now_at(),
+            **facts,  # type: ignore[arg-type]
+        )
+
+    def _execution(self, attempt: Attempt, cpu_seconds: float, wall_seconds: float) -> Execution:
+        names = {ref.name for ref in attempt.task.models}
+        return Execution(
+            requested_device=attempt.task.requested_device,
+            resolved_device=self._pool.route,
+            models=tuple(p for p in self._pool.placements() if p.model in names),
+            thread_cap=attempt.thread_cap,
+            threads=process_threads(),
+            cpu_seconds=cpu_seconds,
+            wall_seconds=wall_seconds,
+        )
+
+    def _cap_for(self, task: Task) -> int:
+        """The profile's cap, unless this worker was given one of its own; never above the cgroup."""
+        wanted = _config_cap(task)
+        return self._thread_cap if self._thread_cap_is_explicit else min(wanted, self._thread_cap)
+
+    # -- what others hear -----------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _busy_with(self, attempt: Attempt) -> AsyncIterator[None]:
+        self._attempt = attempt
+        self._presence.busy_with(attempt.task.task_id)
+        try:
+            yield
+        finally:
+            self._attempt = None
+            self._presence.idle()
+
+    async def _on_control(self, message: Msg) -> None:
+        try:
+            control = decode(Control, message.data)
+        except InvalidRequest:
+            return
+        attempt = self._attempt
+        if attempt is not None and attempt.task.job_id == control.job_id and control.action == "cancel":
+            attempt.cancel()
+
+    async def _send(self, subject: str, payload: bytes) -> None:
+        with suppress(NatsError):
+            await self._nc.publish(subject, payload)
+
+
+async def _settle(message: Msg, result: TaskResult, *, was_cancelled: bool) -> None:
+    """What the broker does with the task: another attempt is a redelivery of the same message."""
+    if result.outcome is TaskOutcome.RETRY:
+        await message.nak(delay=result.retry_after_s)
+    elif result.outcome is TaskOutcome.HANDED_BACK and not was_cancelled:
+        await message.nak()
+    else:
+        await message.ack()
+
+
+async def _fetch_one(queue: JetStreamContext.PullSubscription) -> Msg | None:
+    try:
+        return (await queue.fetch(1, timeout=_FETCH_S))[0]
+    except (NatsTimeout, TimeoutError):
+        return None
+    except NatsError as error:
+        log.debug("fetch: %s", error)  # the stream or consumer is not made yet, or the broker is away
+        await asyncio.sleep(_RETRY_S)
+        return None
+
+
+def _in_daemon_thread(function: Callable[[], T]) -> asyncio.Future[T]:
+    """Unlike the default executor's, such a thread does not keep a process alive that must end."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(setter: Callable[[Any], None], value: Any) -> None:
+        if not future.cancelled():
+            setter(value)
+
+    def work() -> None:
+        try:
+            value = function()
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever awaits the future
+            loop.call_soon_threadsafe(settle, future.set_exception, error)
+        else:
+            loop.call_soon_threadsafe(settle, future.set_result, value)
+
+    threading.Thread(target=work, name="handler", daemon=True).start()
+    return future
+
+
+def _next_wait(delivery: Delivery, *, is_draining: bool) -> float:
+    until_beat = bus.HEARTBEAT_S - (monotonic() - delivery.beat_at)
+    return max(0.05, min(until_beat, 0.2 if is_draining else 1.0))
+
+
+def _config_cap(task: Task) -> int:
+    return int(json.loads(task.config_json)["thread_cap"])
+
+
+def _outcome_facts(outcome: Outcome | None) -> dict[str, object]:
+    match outcome:
+        case Done():
+            return {
+                "outcome": TaskOutcome.SUCCEEDED,
+                "outputs": outcome.outputs,
+                "counts": outcome.counts,
+                "warnings": outcome.warnings,
+                "segments": outcome.segments,
+                "media_info": outcome.media_info,
+            }
+        case Reject():
+            return {
+                "outcome": TaskOutcome.REJECTED,
+                "error_code": outcome.code,
+                "error_message": outcome.reason,
+            }
+        case Retry():
+            return {
+                "outcome": TaskOutcome.RETRY,
+                "error_message": outcome.reason,
+                "retry_after_s": outcome.after_s,
+            }
+        case None:
+            return {"outcome": TaskOutcome.HANDED_BACK}

@@ -1,0 +1,140 @@
+"""Composition root of the orchestrator: settings to resources to servers, opened and closed in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from nats.aio.client import Client
+
+from services.kit import bus
+from services.kit.errors import PortInUse, SystemUnavailable
+from services.kit.inference.catalog import Catalog
+from services.kit.object_store import ObjectStore
+from services.orchestrator.claims import ClaimDesk
+from services.orchestrator.database import Database
+from services.orchestrator.episodes import Episodes
+from services.orchestrator.feed import JobFeed
+from services.orchestrator.http_api import episodes as episodes_api
+from services.orchestrator.http_api import jobs as jobs_api
+from services.orchestrator.http_api import problems
+from services.orchestrator.http_api import system as system_api
+from services.orchestrator.jobs import Jobs
+from services.orchestrator.logbook import Logbook
+from services.orchestrator.markers import MarkerWriter
+from services.orchestrator.outbox import OutboxRelay
+from services.orchestrator.progress import ProgressBoard
+from services.orchestrator.readiness import Readiness
+from services.orchestrator.reaper import Reaper, Silencer
+from services.orchestrator.records import Records
+from services.orchestrator.registry import WorkerRegistry
+from services.orchestrator.results import ResultConsumer
+from services.orchestrator.settings import OrchestratorSettings
+
+log = logging.getLogger(__name__)
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process: `stop` says when to end."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
+    catalog = Catalog.load(settings.models.dir)
+    store = ObjectStore(settings.store.url, options=settings.store.options)
+    async with _database(settings) as database, _bus(settings) as nc:
+        relay = OutboxRelay(nc, database)
+        feed = JobFeed(settings.postgres.dsn, on_outbox=relay.wake)
+        registry = WorkerRegistry(nc, database)
+        readiness = Readiness(nc, database)
+        reaper = Reaper(nc, database, settings.jobs)
+        await reaper.ensure_streams()
+        for listener in (ClaimDesk(nc, database), registry, ProgressBoard(nc, database, feed)):
+            await listener.start()
+        agents = [
+            relay.run(),
+            feed.run(),
+            reaper.run(),
+            Silencer(nc, database).run(),
+            ResultConsumer(nc, database, settings.jobs).run(),
+            Logbook(nc, database).run(),
+            MarkerWriter(database, store).run(),
+        ]
+        api = FastAPI(title="Screenalytics", version="1", docs_url="/docs", redoc_url=None)
+        problems.install(api)
+        records = Records(database, store)
+        api.include_router(episodes_api.routes(Episodes(database, store, settings.media), records))
+        api.include_router(jobs_api.routes(Jobs(database, catalog, settings), records, feed))
+        api.include_router(system_api.routes(readiness, registry, catalog))
+        await _run_until(stop, agents, _server(api, settings), readiness)
+
+
+@asynccontextmanager
+async def _database(settings: OrchestratorSettings) -> AsyncIterator[Database]:
+    database = Database(settings.postgres.dsn, pool_size=settings.postgres.pool_size)
+    try:
+        await database.open()
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def _bus(settings: OrchestratorSettings) -> AsyncIterator[Client]:
+    nc = await bus.connect(settings.nats.url, name="orchestrator")
+    try:
+        yield nc
+    finally:
+        await nc.close()
+
+
+def _server(api: FastAPI, settings: OrchestratorSettings) -> uvicorn.Server:
+    config = uvicorn.Config(
+        api,
+        host=settings.http.host,
+        port=settings.http.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=3,
+        lifespan="off",
+    )
+    return _Server(config)
+
+
+async def _run_until(
+    stop: asyncio.Event, agents: list[Coroutine[Any, Any, None]], server: uvicorn.Server, readiness: Readiness
+) -> None:
+    """An agent that ends or fails ends the process: half an orchestrator is worse than a restart."""
+    working = [asyncio.create_task(agent) for agent in agents]
+    serving = asyncio.create_task(_serve(server))
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({*working, serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        readiness.is_draining = True
+        server.should_exit = True
+        await serving
+        for task in working:
+            if task.done():
+                task.result()
+                raise SystemUnavailable("an agent of the orchestrator ended")
+    finally:
+        others: list[asyncio.Task[Any]] = [*working, stopped]
+        for other in others:
+            other.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+
+async def _serve(server: uvicorn.Server) -> None:
+    try:
+        await server.serve()
+    except SystemExit as error:
+        config = server.config
+        raise PortInUse(f"cannot listen on {config.host}:{config.port}") from error

@@ -1,0 +1,111 @@
+"""Postgres: the pool, transactions over named queries, and migrations under an advisory lock."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date, datetime
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Jsonb
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from services.kit.errors import SystemUnavailable
+from services.orchestrator.sql import migrations, queries
+
+log = logging.getLogger(__name__)
+
+_MIGRATION_LOCK = 0x5C12EE2  # any number that no other user of the database takes
+_POOL_TIMEOUT_S = 10.0
+
+Row = dict[str, Any]
+
+
+class Transaction:
+    """Named queries inside one transaction."""
+
+    def __init__(self, connection: AsyncConnection[DictRow]) -> None:
+        self._connection = connection
+
+    async def run(self, name: str, **parameters: Any) -> int:
+        """The number of rows that were changed."""
+        return (await self._connection.execute(queries()[name], _adapted(parameters))).rowcount
+
+    async def one(self, name: str, **parameters: Any) -> Row | None:
+        cursor = await self._connection.execute(queries()[name], _adapted(parameters))
+        return await cursor.fetchone()
+
+    async def all(self, name: str, **parameters: Any) -> list[Row]:
+        cursor = await self._connection.execute(queries()[name], _adapted(parameters))
+        return await cursor.fetchall()
+
+
+class Database:
+    def __init__(self, dsn: str, *, pool_size: int) -> None:
+        self.dsn = dsn
+        self._pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
+            dsn,
+            min_size=1,
+            max_size=pool_size,
+            open=False,
+            kwargs={"row_factory": dict_row},
+            timeout=_POOL_TIMEOUT_S,
+            check=AsyncConnectionPool.check_connection,
+        )
+
+    async def open(self) -> None:
+        """Raises `SystemUnavailable` when Postgres does not answer."""
+        try:
+            await self._pool.open(wait=True, timeout=_POOL_TIMEOUT_S)
+            await self.migrate()
+        except (PoolTimeout, psycopg.OperationalError) as error:
+            raise SystemUnavailable(f"Postgres does not answer: {error}") from error
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Commits at the end of the block. Raises `SystemUnavailable` when Postgres is away."""
+        try:
+            async with self._pool.connection() as connection:
+                yield Transaction(connection)
+        except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise SystemUnavailable(f"Postgres does not answer: {type(error).__name__}") from error
+
+    async def migrate(self) -> None:
+        """Brings the schema to this release's; several replicas may call it at once."""
+        async with self._pool.connection() as connection:
+            await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_MIGRATION_LOCK])
+            await connection.execute(
+                "CREATE TABLE IF NOT EXISTS schema_migrations "
+                "(number integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+            )
+            cursor = await connection.execute("SELECT number FROM schema_migrations")
+            applied = {row["number"] for row in await cursor.fetchall()}
+            for number, text in migrations():
+                if number not in applied:
+                    log.info("applying migration %d", number)
+                    await connection.execute(text)
+                    await connection.execute("INSERT INTO schema_migrations (number) VALUES (%s)", [number])
+
+    async def is_answering(self) -> bool:
+        try:
+            async with self._pool.connection(timeout=2) as connection:
+                await connection.execute("SELECT 1")
+        except (PoolTimeout, psycopg.Error):
+            return False
+        return True
+
+
+def _adapted(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {k: Jsonb(v) if isinstance(v, dict | tuple) else v for k, v in parameters.items()}
+
+
+def as_json(value: Any) -> Any:
+    """Row values as JSON values: times become RFC 3339."""
+    return value.isoformat() if isinstance(value, datetime | date) else value

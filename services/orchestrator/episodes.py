@@ -1,0 +1,164 @@
+"""Registering videos: streamed into the store under a name of ours, sniffed, digested, never opened."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import unicodedata
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ulid import ULID
+
+from services.kit.errors import Conflict, InvalidMedia, InvalidRequest, NotFound
+from services.kit.media_types import ContainerFormat, sniff
+from services.kit.object_store import ObjectStore, StoredObject, file_chunks
+from services.orchestrator.database import Database, Row
+from services.orchestrator.settings import MediaSettings
+
+_SNIFF_BYTES = 4096
+_EP_ID = re.compile(r"^[a-z0-9][a-z0-9._-]{0,127}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    episode: Row
+    is_new: bool
+
+
+class Episodes:
+    def __init__(self, database: Database, store: ObjectStore, settings: MediaSettings) -> None:
+        self._database = database
+        self._store = store
+        self._settings = settings
+
+    async def register(
+        self, chunks: AsyncIterator[bytes], *, filename: str, ep_id: str | None, replace: bool
+    ) -> Registration:
+        """Stores the bytes and names them.
+
+        The same content under the same name is the same episode. Raises `InvalidMedia`, `InvalidRequest`,
+        and `Conflict` when the name belongs to other content and `replace` is false.
+        """
+        if ep_id is not None and not _EP_ID.match(ep_id):
+            raise InvalidRequest(f"ep_id {ep_id!r} does not match {_EP_ID.pattern}")
+        episode_uid = str(ULID())
+        key = f"{episode_uid}/media/source"
+        sniffed = _Sniffer(chunks, self._settings.max_upload_bytes)
+        stored = await self._store.put_stream(key, sniffed.chunks())
+        try:
+            assert sniffed.container is not None
+            return await self._name(episode_uid, stored, sniffed.container, filename, ep_id, replace=replace)
+        except Conflict:
+            await asyncio.to_thread(self._store.delete, key)
+            raise
+
+    async def register_path(self, path: Path, *, ep_id: str | None, replace: bool) -> Registration:
+        """As `register`, from a file of this machine, where the setting allows it."""
+        if not self._settings.allow_local_paths:
+            raise InvalidRequest(
+                "this system takes no local paths",
+                hint="upload the file, or set SCREENALYTICS_MEDIA__ALLOW_LOCAL_PATHS",
+            )
+        if not path.is_absolute() or not await asyncio.to_thread(path.is_file):
+            raise InvalidRequest(f"{path} is not an absolute path of a file")
+        return await self.register(_read_async(path), filename=path.name, ep_id=ep_id, replace=replace)
+
+    async def get(self, ep_id: str) -> Row:
+        """Raises `NotFound`."""
+        async with self._database.transaction() as tx:
+            row = await tx.one("current_episode", ep_id=ep_id)
+        if row is None:
+            raise NotFound(f"no episode {ep_id!r}")
+        return row
+
+    async def list(self, *, after: str, limit: int) -> list[Row]:
+        async with self._database.transaction() as tx:
+            return await tx.all("list_episodes", after=after, limit=limit)
+
+    async def _name(
+        self,
+        episode_uid: str,
+        stored: StoredObject,
+        container: ContainerFormat,
+        filename: str,
+        ep_id: str | None,
+        *,
+        replace: bool,
+    ) -> Registration:
+        name = ep_id or default_ep_id(filename, stored.sha256)
+        async with self._database.transaction() as tx:
+            known = await tx.one("current_episode", ep_id=name)
+            if known is not None and known["sha256"] == stored.sha256:
+                await asyncio.to_thread(self._store.delete, stored.key)
+                return Registration(known, is_new=False)
+            if known is not None and not replace:
+                raise Conflict(
+                    f"episode {name} already exists with other content",
+                    hint="choose another ep_id, or replace it with replace=true",
+                )
+            await tx.run("supersede_episode", ep_id=name)
+            row = await tx.one(
+                "insert_episode",
+                episode_uid=episode_uid,
+                ep_id=name,
+                filename=filename,
+                media_uri=stored.key,
+                sha256=stored.sha256,
+                size_bytes=stored.size_bytes,
+                container=container,
+            )
+        assert row is not None
+        return Registration(row, is_new=True)
+
+
+class _Sniffer:
+    """Passes bytes through, having refused those that are no video, and those past the size limit."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], max_bytes: int) -> None:
+        self._chunks = chunks
+        self._max_bytes = max_bytes
+        self.container: ContainerFormat | None = None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        head, size = b"", 0
+        async for chunk in self._chunks:
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise InvalidRequest(f"the upload is larger than {self._max_bytes} bytes")
+            if self.container is None:
+                head += chunk
+                if len(head) < _SNIFF_BYTES:
+                    continue
+                self.container = _sniffed(head)
+                chunk = head  # noqa: PLW2901
+            yield chunk
+        if self.container is None:
+            self.container = _sniffed(head)
+            yield head
+
+
+def _sniffed(head: bytes) -> ContainerFormat:
+    if not head:
+        raise InvalidMedia("the file is empty", hint="upload a video file")
+    container = sniff(head)
+    if container is None:
+        raise InvalidMedia(
+            "the file is not a video container this system knows",
+            hint=f"accepted: {', '.join(c.value for c in ContainerFormat)}",
+        )
+    return container
+
+
+def default_ep_id(filename: str, sha256: str) -> str:
+    """Slug of the file name and the first 8 hex digits of the content's sha256."""
+    plain = unicodedata.normalize("NFKD", Path(filename).stem).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9._]+", "-", plain.lower()).strip("-._")[:100]
+    return f"{slug}-{sha256[:8]}" if slug else f"episode-{sha256[:8]}"
+
+
+async def _read_async(path: Path) -> AsyncIterator[bytes]:
+    chunks = file_chunks(path)
+    while chunk := await asyncio.to_thread(next, chunks, b""):
+        yield chunk

@@ -1,0 +1,33 @@
+"""State changes and log lines of a job, numbered by its `seq` under its row lock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.orchestrator.database import Transaction
+
+
+async def append_event(
+    tx: Transaction,
+    job_id: str,
+    kind: str,
+    payload: dict[str, Any],
+    *,
+    stage: str | None = None,
+    source_key: str | None = None,
+) -> None:
+    """An event with a `source_key` that the job already has is dropped."""
+    row = await tx.one("next_seq", job_id=job_id)
+    if row is None:
+        return
+    if source_key and await tx.one("has_event", job_id=job_id, source_key=source_key):
+        return
+    await tx.run(
+        "insert_event",
+        job_id=job_id,
+        seq=row["seq"],
+        type=kind,
+        stage=stage,
+        payload=payload,
+        source_key=source_key,
+    )

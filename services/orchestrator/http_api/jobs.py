@@ -1,0 +1,132 @@
+"""Jobs: submit, look, cancel, and watch by server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict
+
+from services.kit.inference.placement import Provider
+from services.kit.stages import Stage
+from services.orchestrator.feed import JobFeed
+from services.orchestrator.jobs import JobKind, JobRequest, Jobs
+from services.orchestrator.lifecycle import TERMINAL
+from services.orchestrator.profiles import DEFAULT_PROFILE, Profile
+from services.orchestrator.records import Records
+
+_KEEP_ALIVE_S = 10.0
+_PROGRESS_FIELDS = ("phase", "done", "total", "unit", "fraction", "rate", "eta_s", "at")
+
+
+class Submit(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    ep_id: str
+    kind: JobKind = JobKind.PIPELINE
+    profile: Profile | None = None
+    device: Provider | None = None
+    allow_cpu_fallback: bool = False
+    acknowledge_zero_rows: bool = False
+    overrides: dict[str, Any] = {}
+
+    def request(self) -> JobRequest:
+        return JobRequest(
+            ep_id=self.ep_id,
+            kind=self.kind,
+            profile=self.profile or DEFAULT_PROFILE,
+            device=self.device or Provider.CUDA,
+            allow_cpu_fallback=self.allow_cpu_fallback,
+            acknowledge_zero_rows=self.acknowledge_zero_rows,
+            overrides=self.overrides,
+        )
+
+
+def routes(jobs: Jobs, records: Records, feed: JobFeed) -> APIRouter:
+    router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+    @router.post("", status_code=202)
+    async def submit(
+        body: Submit, response: Response, user_agent: Annotated[str, Header()] = "unknown"
+    ) -> dict[str, Any]:
+        job_id = await jobs.submit(body.request(), submitted_by=user_agent[:200])
+        response.headers["Location"] = f"/v1/jobs/{job_id}"
+        return await records.job(job_id)
+
+    @router.get("")
+    async def list_jobs(
+        ep_id: str | None = None,
+        stage: Stage | None = None,
+        active: bool = False,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> dict[str, Any]:
+        return {"jobs": await records.jobs(ep_id=ep_id, stage=stage, active=active, limit=limit)}
+
+    @router.get("/{job_id}")
+    async def get_job(job_id: str) -> dict[str, Any]:
+        return await records.job(job_id)
+
+    @router.post("/{job_id}:cancel")
+    async def cancel(job_id: str) -> dict[str, Any]:
+        await jobs.cancel(job_id)
+        return await records.job(job_id)
+
+    @router.get("/{job_id}/events")
+    async def events(job_id: str, last_event_id: Annotated[int, Header(ge=0)] = 0) -> StreamingResponse:
+        """State changes and log lines by their `seq`; progress as snapshots without an id; `end` at the end."""
+        await records.job(job_id)
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        stream = _events(job_id, last_event_id, records, feed)
+        return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
+
+    return router
+
+
+async def _events(job_id: str, after: int, records: Records, feed: JobFeed) -> AsyncIterator[str]:
+    shown: dict[str, Any] = {}
+    with feed.watching(job_id) as woken:
+        while True:
+            woken.clear()
+            # The job is read before its events: once it has ended, no event can follow those read now.
+            job = await records.job(job_id)
+            rows = await records.events(job_id, after=after)
+            for row in rows:
+                after = row["seq"]
+                data = {"seq": after, "at": row["at"].isoformat(), "stage": row["stage"], **row["payload"]}
+                yield _sse(row["type"], data, event_id=after)
+            for data in _fresh_progress(job, shown):
+                yield _sse("progress", data)
+            if job["state"] in TERMINAL and not rows:
+                yield _sse("end", {"state": job["state"]})
+                return
+            if not rows:
+                yield await _pause(woken)
+
+
+def _fresh_progress(job: dict[str, Any], shown: dict[str, Any]) -> list[dict[str, Any]]:
+    """Snapshots that differ from those already sent; `shown` is brought up to date."""
+    fresh = []
+    for run in job["stages"]:
+        snapshot = run["progress"]
+        if snapshot is not None and shown.get(run["run_id"]) != snapshot and run["state"] == "running":
+            shown[run["run_id"]] = snapshot
+            fresh.append({"stage": run["stage"], **{k: snapshot[k] for k in _PROGRESS_FIELDS}})
+    return fresh
+
+
+async def _pause(woken: asyncio.Event) -> str:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_KEEP_ALIVE_S):
+            await woken.wait()
+            return ": news\n\n"
+    return ": keep-alive\n\n"
+
+
+def _sse(event: str, data: dict[str, Any], *, event_id: int | None = None) -> str:
+    head = "" if event_id is None else f"id: {event_id}\n"
+    return f"{head}event: {event}\ndata: {json.dumps(data)}\n\n"

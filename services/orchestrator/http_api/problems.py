@@ -1,0 +1,50 @@
+"""Every error as RFC 9457 problem+json; nothing else ever leaves the API."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from services.kit.errors import InvalidRequest, ScreenalyticsError
+
+log = logging.getLogger(__name__)
+
+_TYPE = "urn:screenalytics:problem:"
+
+
+def problem(error: ScreenalyticsError, *, status: int | None = None) -> JSONResponse:
+    number = status or error.http_status
+    body = {
+        "type": _TYPE + error.code,
+        "title": error.title,
+        "status": number,
+        "detail": error.message,
+        "code": error.code,
+        "hint": error.hint,
+        **error.extras,
+    }
+    return JSONResponse(body, number, media_type="application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    @app.exception_handler(ScreenalyticsError)
+    async def foreseen(_: Request, error: ScreenalyticsError) -> JSONResponse:
+        return problem(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        faults = "; ".join(f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors())
+        return problem(InvalidRequest(faults))
+
+    @app.exception_handler(HTTPException)
+    async def routing(_: Request, error: HTTPException) -> JSONResponse:
+        return problem(InvalidRequest(str(error.detail)), status=error.status_code)
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
+        log.exception("unforeseen failure of %s %s", request.method, request.url.path, exc_info=error)
+        return problem(ScreenalyticsError("the request failed for a reason that was logged"))

@@ -1,0 +1,48 @@
+"""Health, metrics, workers and profiles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from services.kit.inference.catalog import Catalog
+from services.kit.stages import STAGE_ORDER
+from services.orchestrator.profiles import DEFAULT_PROFILE, Profile, effective_config
+from services.orchestrator.readiness import Readiness
+from services.orchestrator.registry import WorkerRegistry
+
+
+def routes(readiness: Readiness, registry: WorkerRegistry, catalog: Catalog) -> APIRouter:
+    router = APIRouter(tags=["system"])
+
+    @router.get("/livez")
+    async def livez() -> Response:
+        return Response("ok", media_type="text/plain")
+
+    @router.get("/readyz")
+    async def readyz() -> Response:
+        fault = await readiness.fault()
+        return Response(fault or "ok", 200 if fault is None else 503, media_type="text/plain")
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    @router.get("/v1/workers")
+    async def workers() -> dict[str, Any]:
+        return {"workers": await registry.list()}
+
+    @router.get("/v1/profiles")
+    async def profiles() -> dict[str, Any]:
+        shown = {
+            profile: {
+                stage: effective_config(stage, profile, {}, catalog).model_dump(mode="json")
+                for stage in STAGE_ORDER
+            }
+            for profile in Profile
+        }
+        return {"default": DEFAULT_PROFILE, "profiles": shown}
+
+    return router

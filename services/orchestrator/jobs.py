@@ -1,0 +1,207 @@
+"""Submitting and cancelling jobs: every check, then one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from time import monotonic
+from typing import Any
+
+import psycopg
+from ulid import ULID
+
+from services.kit import bus
+from services.kit.errors import AcceleratorUnavailable, Conflict, NotFound
+from services.kit.inference.catalog import Catalog
+from services.kit.inference.placement import Provider
+from services.kit.messages import to_dict
+from services.kit.stage_configs import StageConfig
+from services.kit.stages import STAGE_ORDER, STAGES, Stage
+from services.orchestrator.database import Database, Row, Transaction
+from services.orchestrator.lifecycle import TERMINAL
+from services.orchestrator.profiles import (
+    DEFAULT_PROFILE,
+    Profile,
+    check_override_names,
+    effective_config,
+    warnings_for,
+)
+from services.orchestrator.settings import OrchestratorSettings
+from services.orchestrator.transitions import cancel_job, inputs_for, start_run
+
+_ROUTE_POLL_S = 0.2
+
+
+class JobKind(StrEnum):
+    PIPELINE = "pipeline"
+    DETECT_TRACK = "detect_track"
+    FACES_EMBED = "faces_embed"
+    CLUSTER = "cluster"
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    ep_id: str
+    kind: JobKind = JobKind.PIPELINE
+    profile: Profile = DEFAULT_PROFILE
+    device: Provider = Provider.CUDA
+    allow_cpu_fallback: bool = False
+    acknowledge_zero_rows: bool = False
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def stages(self) -> list[Stage]:
+        return list(STAGE_ORDER) if self.kind is JobKind.PIPELINE else [Stage(self.kind)]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    stage: Stage
+    route: Provider
+    config: StageConfig
+    models: list[dict[str, Any]]
+
+
+class Jobs:
+    def __init__(self, database: Database, catalog: Catalog, settings: OrchestratorSettings) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._settings = settings
+
+    async def submit(self, request: JobRequest, *, submitted_by: str) -> str:
+        """The new job's id. Raises `NotFound`, `InvalidRequest`, `Conflict`, `AcceleratorUnavailable`."""
+        check_override_names(request.overrides)
+        route = await self._route(request)
+        planned = [self._plan(stage, route, request) for stage in request.stages]
+        warnings = [
+            text for run in planned for text in warnings_for(run.stage, run.config, route, request.device)
+        ]
+        try:
+            async with self._database.transaction() as tx:
+                return await self._insert(tx, request, planned, warnings, submitted_by)
+        except psycopg.errors.UniqueViolation as error:
+            raise await self._conflict(request) from error
+
+    async def cancel(self, job_id: str) -> None:
+        """Cancelling an ended job changes nothing. Raises `NotFound`."""
+        async with self._database.transaction() as tx:
+            job = await tx.one("lock_job", job_id=job_id)
+            if job is None:
+                raise NotFound(f"no job {job_id!r}")
+            if job["state"] not in TERMINAL:
+                await cancel_job(tx, job)
+
+    def _plan(self, stage: Stage, route: Provider, request: JobRequest) -> PlannedRun:
+        config = effective_config(stage, request.profile, request.overrides, self._catalog)
+        names = {"similarity": self._catalog.default("similarity"), **config.model_dump()}
+        refs = [self._catalog.ref(names[role]) for role in STAGES[stage].model_roles]
+        return PlannedRun(stage, route, config, [to_dict(ref) for ref in refs])
+
+    async def _insert(
+        self,
+        tx: Transaction,
+        request: JobRequest,
+        planned: list[PlannedRun],
+        warnings: list[str],
+        submitted_by: str,
+    ) -> str:
+        episode = await tx.one("current_episode", ep_id=request.ep_id)
+        if episode is None:
+            raise NotFound(f"no episode {request.ep_id!r}")
+        await self._check_inputs(tx, request, episode)
+        job = await tx.one(
+            "insert_job",
+            job_id=str(ULID()),
+            episode_uid=episode["episode_uid"],
+            kind=request.kind,
+            profile=request.profile,
+            requested_device=request.device,
+            allow_cpu_fallback=request.allow_cpu_fallback,
+            submitted_by=submitted_by,
+            warnings=tuple(warnings),
+        )
+        assert job is not None
+        runs = [await self._insert_run(tx, job, position, run) for position, run in enumerate(planned)]
+        await start_run(tx, job, runs[0], episode, self._settings.jobs)
+        return str(job["job_id"])
+
+    async def _insert_run(self, tx: Transaction, job: Row, position: int, planned: PlannedRun) -> Row:
+        run = await tx.one(
+            "insert_stage_run",
+            run_id=str(ULID()),
+            job_id=job["job_id"],
+            episode_uid=job["episode_uid"],
+            stage=planned.stage,
+            position=position,
+            provider=planned.route,
+            config=planned.config.model_dump(mode="json"),
+            models=tuple(planned.models),
+            algorithm_version=STAGES[planned.stage].algorithm_version,
+        )
+        assert run is not None
+        return run
+
+    async def _check_inputs(self, tx: Transaction, request: JobRequest, episode: Row) -> None:
+        stage = request.stages[0]
+        _, missing = await inputs_for(tx, episode["episode_uid"], stage)
+        if missing:
+            raise Conflict(
+                f"{stage} needs the output of {', '.join(sorted(missing))}, "
+                f"which episode {request.ep_id} lacks",
+                hint="submit that stage first, or a pipeline job",
+            )
+        current = {r["stage"]: r for r in await tx.all("current_runs", episode_uid=episode["episode_uid"])}
+        empty = [s for s in STAGE_ORDER[: STAGE_ORDER.index(stage)] if current.get(s, {}).get("zero_rows")]
+        if empty and not request.acknowledge_zero_rows:
+            raise Conflict(
+                f"{empty[-1]} found nothing in episode {request.ep_id}, so {stage} has nothing to work on",
+                hint="run it all the same with acknowledge_zero_rows",
+            )
+
+    async def _route(self, request: JobRequest) -> Provider:
+        """Where the job will run. A worker that is only just starting gets a moment to be heard."""
+        give_up_at = monotonic() + self._settings.routes.grace_s
+        while True:
+            routes = await self._available_routes()
+            for provider in _acceptable(request):
+                if all((stage, provider) in routes for stage in request.stages):
+                    return provider
+            if monotonic() >= give_up_at:
+                raise _no_route(request, routes)
+            await asyncio.sleep(_ROUTE_POLL_S)
+
+    async def _available_routes(self) -> set[tuple[str, str]]:
+        declared = {tuple(route.split("/")) for route in self._settings.routes.declared}
+        async with self._database.transaction() as tx:
+            rows = await tx.all("live_routes", expiry_s=bus.WORKER_EXPIRY_S)
+        return {(a, b) for a, b in declared} | {(row["stage"], row["effective_provider"]) for row in rows}
+
+    async def _conflict(self, request: JobRequest) -> Conflict:
+        async with self._database.transaction() as tx:
+            episode = await tx.one("current_episode", ep_id=request.ep_id)
+            running = episode and await tx.one(
+                "active_run", episode_uid=episode["episode_uid"], stages=[str(s) for s in request.stages]
+            )
+        if not running:
+            return Conflict(f"another job of episode {request.ep_id} has just ended", hint="submit again")
+        error = Conflict(f"job {running['job_id']} is already working on episode {request.ep_id}")
+        error.extras["job_id"] = running["job_id"]
+        return error
+
+
+def _acceptable(request: JobRequest) -> list[Provider]:
+    if request.device is Provider.CUDA and request.allow_cpu_fallback:
+        return [Provider.CUDA, Provider.CPU]
+    return [request.device]
+
+
+def _no_route(request: JobRequest, routes: set[tuple[str, str]]) -> AcceleratorUnavailable:
+    missing = [s for s in request.stages if (s, request.device) not in routes]
+    served = ", ".join(sorted(f"{stage}/{provider}" for stage, provider in routes)) or "none"
+    return AcceleratorUnavailable(
+        f"no worker serves {', '.join(missing)} on {request.device}; routes there are: {served}",
+        hint="start workers with a GPU, or ask for the CPU with --device cpu, "
+        "or permit it with --allow-cpu-fallback",
+    )

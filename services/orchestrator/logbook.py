@@ -1,0 +1,69 @@
+"""Moves workers' log lines from the broker into the jobs' events, where they outlive the run."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from contextlib import suppress
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeout
+
+from services.kit import bus
+from services.kit.errors import InvalidRequest, SystemUnavailable
+from services.kit.messages import LogLine, decode
+from services.orchestrator.database import Database
+from services.orchestrator.events import append_event
+
+log = logging.getLogger(__name__)
+
+_RETRY_S = 1.0
+
+
+class Logbook:
+    def __init__(self, nc: Client, database: Database) -> None:
+        self._js = nc.jetstream()
+        self._database = database
+
+    async def run(self) -> None:
+        queue = await self._js.pull_subscribe_bind(consumer=bus.LOGS_CONSUMER, stream=bus.LOGS_STREAM)
+        while True:
+            try:
+                messages = await queue.fetch(100, timeout=5)
+            except (NatsTimeout, TimeoutError):
+                continue
+            except NatsError as error:
+                log.debug("logs: %s", error)
+                await asyncio.sleep(_RETRY_S)
+                continue
+            for message in messages:
+                await self._keep(message)
+
+    async def _keep(self, message: Msg) -> None:
+        try:
+            await self.record(decode(LogLine, message.data), source_key=_key(message.data))
+        except InvalidRequest:
+            log.warning("dropped an unreadable log line")
+        except SystemUnavailable:
+            with suppress(NatsError):
+                await message.nak(delay=_RETRY_S)
+            return
+        with suppress(NatsError):
+            await message.ack()
+
+    async def record(self, line: LogLine, *, source_key: str) -> None:
+        payload = {
+            "level": line.level,
+            "message": line.message,
+            "is_noisy": line.is_noisy,
+            "logged_at": line.at,
+        }
+        async with self._database.transaction() as tx:
+            await append_event(tx, line.job_id, "log", payload, stage=line.stage, source_key=source_key)
+
+
+def _key(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()

@@ -1,0 +1,75 @@
+"""Publishes what transactions have written to the outbox, in order, at least once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.errors import APIError
+
+from services.kit import bus
+from services.kit.errors import SystemUnavailable
+from services.orchestrator.database import Database
+
+log = logging.getLogger(__name__)
+
+_BATCH = 100
+_POLL_S = 1.0
+_RETRY_S = 0.5
+
+
+class OutboxRelay:
+    """Several may run at once: rows in work are locked, and a task's subject takes one message."""
+
+    def __init__(self, nc: Client, database: Database) -> None:
+        self._js = nc.jetstream()
+        self._database = database
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    async def run(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                sent = await self._relay_batch()
+            except (SystemUnavailable, NatsError) as error:
+                log.debug("relay: %s", error)
+                await asyncio.sleep(_RETRY_S)
+                continue
+            if sent < _BATCH:
+                await _wait(self._wake, _POLL_S)
+
+    async def _relay_batch(self) -> int:
+        async with self._database.transaction() as tx:
+            rows = await tx.all("take_outbox", limit=_BATCH)
+            sent = []
+            try:
+                for row in rows:
+                    await publish_once(self._js, row["subject"], bytes(row["payload"]))
+                    sent.append(row["outbox_id"])
+            finally:
+                if sent:
+                    await tx.run("mark_sent", outbox_ids=sent)
+        return len(rows)
+
+
+async def publish_once(js: JetStreamContext, subject: str, payload: bytes) -> None:
+    """A message that is still there counts as sent. Raises `NatsError` for everything else."""
+    try:
+        await js.publish(subject, payload)
+    except APIError as error:
+        if error.err_code != bus.MAX_MSGS_PER_SUBJECT_ERROR:
+            raise
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,151 @@
+"""The profile table and what a request makes of it: the effective config of each stage. Pure.
+
+Every default of the product stands here; workers hold none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ValidationError
+
+from services.kit.errors import InvalidRequest
+from services.kit.inference.catalog import Catalog
+from services.kit.inference.placement import Provider
+from services.kit.stage_configs import (
+    ClusterConfig,
+    DetectTrackConfig,
+    FacesEmbedConfig,
+    SceneDetector,
+    StageConfig,
+)
+from services.kit.stages import Stage
+
+# More threads than any machine has: the cgroup's limit decides.
+_UNCAPPED = 1024
+_LOUD_JPEG_QUALITY = 85
+
+
+class Profile(StrEnum):
+    LOW_POWER = "low_power"
+    BALANCED = "balanced"
+    PERFORMANCE = "performance"
+
+
+DEFAULT_PROFILE = Profile.BALANCED
+
+PROFILES: Mapping[Profile, Mapping[str, Any]] = {
+    Profile.LOW_POWER: {
+        "stride": 8,
+        "detector_long_side_px": 480,
+        "scene_detector": SceneDetector.OFF,
+        "chips_per_track": 4,
+        "thread_cap": 2,
+    },
+    Profile.BALANCED: {
+        "stride": 5,
+        "detector_long_side_px": 640,
+        "scene_detector": SceneDetector.INTERNAL,
+        "chips_per_track": 6,
+        "thread_cap": 4,
+    },
+    Profile.PERFORMANCE: {
+        "stride": 1,
+        "detector_long_side_px": 960,
+        "scene_detector": SceneDetector.PYSCENEDETECT,
+        "chips_per_track": 12,
+        "thread_cap": _UNCAPPED,
+    },
+}
+
+# What the profiles have in common.
+_DEFAULTS: Mapping[Stage, Mapping[str, Any]] = {
+    Stage.DETECT_TRACK: {
+        "batch_size": 8,
+        "score_threshold": 0.5,
+        "track_high_score": 0.7,
+        "track_match_iou": 0.2,
+        "track_max_lost_s": 1.0,
+        "nms_iou": 0.3,
+        "cut_threshold": 20.0,
+        "cut_ratio": 2.5,
+        "chip_jpeg_quality": 92,
+        "min_face_px": 16.0,
+        "segment_s": 300.0,
+        "save_frames": False,
+        "save_crops": False,
+        "jpeg_quality": 70,
+    },
+    Stage.FACES_EMBED: {
+        "batch_size": 32,
+        "min_confidence": 0.6,
+        "min_sharpness": 10.0,
+        "min_contrast": 12.0,
+        "max_abs_yaw_deg": 60.0,
+    },
+    Stage.CLUSTER: {"batch_size": 1, "outlier_cosine": 0.2, "block_rows": 2048},
+}
+_CONFIGS: Mapping[Stage, type[StageConfig]] = {
+    Stage.DETECT_TRACK: DetectTrackConfig,
+    Stage.FACES_EMBED: FacesEmbedConfig,
+    Stage.CLUSTER: ClusterConfig,
+}
+
+
+def effective_config(
+    stage: Stage, profile: Profile, overrides: Mapping[str, Any], catalog: Catalog
+) -> StageConfig:
+    """The profile's values with the request's over them.
+
+    Raises `InvalidRequest` naming each value that does not fit, `ModelUnusable` for an unknown model.
+    """
+    kind = _CONFIGS[stage]
+    known = {**_DEFAULTS[stage], **PROFILES[profile], **_models(stage, overrides, catalog), **overrides}
+    try:
+        return kind.model_validate({k: v for k, v in known.items() if k in kind.model_fields})
+    except ValidationError as error:
+        faults = "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())
+        raise InvalidRequest(f"overrides do not fit: {faults}") from error
+
+
+def check_override_names(overrides: Mapping[str, Any]) -> None:
+    """Raises `InvalidRequest` for a name that no stage has."""
+    known = {name for kind in _CONFIGS.values() for name in kind.model_fields}
+    if unknown := sorted(set(overrides) - known):
+        raise InvalidRequest(
+            f"unknown overrides: {', '.join(unknown)}", hint=f"known: {', '.join(sorted(known))}"
+        )
+
+
+def _models(stage: Stage, overrides: Mapping[str, Any], catalog: Catalog) -> dict[str, Any]:
+    if stage is Stage.DETECT_TRACK:
+        return {"detector": catalog.detector(overrides.get("detector") or catalog.default("detector")).name}
+    embedder = catalog.embedder(overrides.get("embedder") or catalog.default("embedder"))
+    return {"embedder": embedder.name, "track_threshold": embedder.track_threshold}
+
+
+def warnings_for(stage: Stage, config: StageConfig, route: Provider, requested: Provider) -> list[str]:
+    """What costs much heat, time or disk, so that nobody is surprised by it."""
+    found: list[str] = []
+    if route is Provider.CPU and requested is Provider.CUDA:
+        found.append(f"{stage} runs on the CPU: cuda was requested and is not available, as permitted")
+    if isinstance(config, DetectTrackConfig):
+        found += _heavy(config, route)
+    return found
+
+
+def _heavy(config: DetectTrackConfig, route: Provider) -> list[str]:
+    checks = {
+        "every sampled frame is saved": config.save_frames,
+        "every face crop is saved": config.save_crops,
+        f"JPEG quality {config.jpeg_quality} makes large files": config.jpeg_quality > _LOUD_JPEG_QUALITY,
+        "every frame is detected (stride 1) on the CPU": config.stride == 1 and route is Provider.CPU,
+    }
+    return [text for text, holds in checks.items() if holds]
+
+
+def affecting_output(stage: Stage, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a stored config that belongs into the fingerprint."""
+    return {k: v for k, v in config.items() if k not in _CONFIGS[stage].WITHOUT_EFFECT}

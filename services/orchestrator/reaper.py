@@ -1,0 +1,125 @@
+"""Puts right what events alone would leave wrong: streams, lost messages, tasks and runs past their time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js.errors import NotFoundError
+
+from services.kit import bus
+from services.kit.errors import SystemUnavailable
+from services.kit.inference.placement import Provider
+from services.kit.messages import Control, Task, encode, from_dict
+from services.kit.stages import STAGES
+from services.orchestrator.database import Database
+from services.orchestrator.lifecycle import TERMINAL, State
+from services.orchestrator.outbox import publish_once
+from services.orchestrator.settings import JobsSettings
+from services.orchestrator.transitions import fail_job
+
+log = logging.getLogger(__name__)
+
+_YOUNG_S = 5.0
+_BATCH = 1_000
+
+
+class Reaper:
+    """Every pass is idempotent, so that several replicas may reap at once."""
+
+    def __init__(self, nc: Client, database: Database, limits: JobsSettings) -> None:
+        self._nc = nc
+        self._js = nc.jetstream()
+        self._database = database
+        self._limits = limits
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.reap()
+            except (SystemUnavailable, NatsError) as error:
+                log.debug("reaper: %s", error)
+            await asyncio.sleep(self._limits.reaper_interval_s)
+
+    async def reap(self) -> None:
+        await self.ensure_streams()
+        await self._republish()
+        await self._fail_overdue()
+        async with self._database.transaction() as tx:
+            await tx.run("prune_outbox")
+            await tx.run("prune_workers")
+
+    async def ensure_streams(self) -> None:
+        """JetStream may have lost everything: make what is not there, keep what is."""
+        for stream in bus.streams():
+            try:
+                await self._js.stream_info(str(stream.name))
+            except NotFoundError:
+                log.info("making stream %s", stream.name)
+                await self._js.add_stream(stream)
+        for stage in STAGES:
+            for provider in Provider:
+                await self._js.add_consumer(bus.TASKS_STREAM, bus.route_consumer_config(stage, provider))
+        for name, stream_name, subject in (
+            (bus.RESULTS_CONSUMER, bus.RESULTS_STREAM, bus.ALL_RESULTS),
+            (bus.LOGS_CONSUMER, bus.LOGS_STREAM, bus.ALL_LOGS),
+        ):
+            await self._js.add_consumer(stream_name, bus.orchestrator_consumer_config(name, subject))
+
+    async def _republish(self) -> None:
+        async with self._database.transaction() as tx:
+            rows = await tx.all("live_tasks", older_than_s=_YOUNG_S, limit=_BATCH)
+        for row in rows:
+            task = from_dict(Task, row["message"])
+            await publish_once(self._js, bus.task_subject(task), encode(task))
+
+    async def _fail_overdue(self) -> None:
+        async with self._database.transaction() as tx:
+            overdue = await tx.all("overdue_tasks")
+            unserved = await tx.all(
+                "overdue_queued_runs",
+                queue_timeout_s=self._limits.queue_timeout_s,
+                worker_expiry_s=bus.WORKER_EXPIRY_S,
+            )
+        for row in overdue:
+            reason = f"a task ran longer than {self._limits.max_runtime_s:.0f} s"
+            await self._fail(row["job_id"], row["run_id"], "stage-failed", reason)
+        for row in unserved:
+            reason = (
+                f"no worker served {row['stage']} on {row['provider']} "
+                f"within {self._limits.queue_timeout_s:.0f} s"
+            )
+            await self._fail(row["job_id"], row["run_id"], "accelerator-unavailable", reason)
+
+    async def _fail(self, job_id: str, run_id: str, code: str, reason: str) -> None:
+        async with self._database.transaction() as tx:
+            job = await tx.one("lock_job", job_id=job_id)
+            run = await tx.one("lock_run", run_id=run_id)
+            if job and run and State(job["state"]) not in TERMINAL and State(run["state"]) not in TERMINAL:
+                await fail_job(tx, job, run, code, reason)
+
+
+class Silencer:
+    """Tells workers, each second until they have let go, that a job no longer counts."""
+
+    def __init__(self, nc: Client, database: Database) -> None:
+        self._nc = nc
+        self._js = nc.jetstream()
+        self._database = database
+
+    async def run(self) -> None:
+        while True:
+            try:
+                async with self._database.transaction() as tx:
+                    rows = await tx.all("jobs_to_silence")
+                for row in rows:
+                    await self.silence(row["job_id"])
+            except (SystemUnavailable, NatsError) as error:
+                log.debug("silencer: %s", error)
+            await asyncio.sleep(1.0)
+
+    async def silence(self, job_id: str) -> None:
+        await self._js.purge_stream(bus.TASKS_STREAM, subject=bus.tasks_of_job(job_id))
+        await self._nc.publish(bus.control_subject(job_id), encode(Control(job_id, "cancel")))

@@ -1,0 +1,189 @@
+"""Reads the facts of jobs and episodes, and shapes them as the API shows them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from services.kit.artifacts import ArtifactKind
+from services.kit.errors import NotFound
+from services.kit.messages import ModelRef, from_dict
+from services.kit.object_store import ObjectStore
+from services.kit.stages import STAGE_ORDER, STAGES, Stage
+from services.orchestrator.database import Database, Row, Transaction, as_json
+from services.orchestrator.fingerprint import fingerprint
+from services.orchestrator.profiles import affecting_output
+from services.orchestrator.progress import run_progress
+from services.orchestrator.status import PhaseFacts, episode_status, runtime_s
+from services.orchestrator.transitions import inputs_for
+
+_SEGMENT_KINDS = frozenset(
+    {ArtifactKind.SEGMENT_FRAMES, ArtifactKind.SEGMENT_DETECTIONS, ArtifactKind.SEGMENT_CHIPS}
+)
+
+
+class Records:
+    def __init__(self, database: Database, store: ObjectStore) -> None:
+        self._database = database
+        self._store = store
+
+    # -- jobs -----------------------------------------------------------------------------------
+
+    async def job(self, job_id: str) -> dict[str, Any]:
+        """Raises `NotFound`."""
+        async with self._database.transaction() as tx:
+            row = await tx.one("get_job", job_id=job_id)
+            if row is None:
+                raise NotFound(f"no job {job_id!r}")
+            return (await _jobs_shown(tx, [row]))[0]
+
+    async def jobs(
+        self, *, ep_id: str | None, stage: str | None, active: bool, limit: int
+    ) -> list[dict[str, Any]]:
+        async with self._database.transaction() as tx:
+            rows = await tx.all("list_jobs", ep_id=ep_id, stage=stage, active=active, limit=limit)
+            return await _jobs_shown(tx, rows)
+
+    async def events(self, job_id: str, *, after: int, limit: int = 500) -> list[Row]:
+        async with self._database.transaction() as tx:
+            return await tx.all("events_after", job_id=job_id, seq=after, limit=limit)
+
+    # -- episodes -------------------------------------------------------------------------------
+
+    async def status(self, episode: Row) -> dict[str, Any]:
+        uid = episode["episode_uid"]
+        async with self._database.transaction() as tx:
+            latest = {r["stage"]: r for r in await tx.all("latest_runs", episode_uid=uid)}
+            current = {r["stage"]: r for r in await tx.all("current_runs", episode_uid=uid)}
+            phases = {
+                stage: PhaseFacts(
+                    latest.get(stage),
+                    current.get(stage),
+                    await _expected(tx, episode, stage, current.get(stage)),
+                )
+                for stage in STAGE_ORDER
+            }
+            job_ids = {r["job_id"] for r in latest.values()}
+            jobs = [await tx.one("get_job", job_id=job_id) for job_id in job_ids]
+        return episode_status(episode, phases, {j["job_id"]: j["requested_device"] for j in jobs if j})
+
+    async def artifacts(self, episode: Row) -> list[dict[str, Any]]:
+        """What the newest successful run of each stage has left."""
+        return [self._artifact_shown(row) for row in await self._current_artifacts(episode)]
+
+    async def artifact(self, episode: Row, kind: ArtifactKind) -> Row:
+        """Raises `NotFound`."""
+        for row in await self._current_artifacts(episode):
+            if row["kind"] == kind:
+                return row
+        raise NotFound(f"episode {episode['ep_id']} has no {kind} yet")
+
+    async def identities(self, episode: Row) -> dict[str, Any]:
+        """Raises `NotFound` while no clustering has succeeded."""
+        row = await self.artifact(episode, ArtifactKind.IDENTITIES)
+        data = json.loads(await asyncio.to_thread(self._store.get_bytes, row["uri"]))
+        return {"ep_id": episode["ep_id"], "identities": data["identities"], "stats": data["stats"]}
+
+    async def model_names(self, episode: Row) -> dict[str, str]:
+        """Names of the models of the newest successful runs, by role."""
+        async with self._database.transaction() as tx:
+            runs = await tx.all("current_runs", episode_uid=episode["episode_uid"])
+        return {model["role"]: model["name"] for run in runs for model in run["models"]}
+
+    async def marker(self, episode: Row, key: str) -> AsyncIterator[bytes]:
+        """Raises `NotFound` before the first byte."""
+        if not await asyncio.to_thread(self._store.exists, key):
+            raise NotFound(f"episode {episode['ep_id']} has no such marker yet")
+        return self._store.stream(key)
+
+    def content(self, row: Row) -> AsyncIterator[bytes]:
+        return self._store.stream(row["uri"])
+
+    def fetch(self, row: Row, target: Path) -> None:
+        self._store.fetch(row["uri"], target, sha256=row["sha256"])
+
+    async def _current_artifacts(self, episode: Row) -> list[Row]:
+        async with self._database.transaction() as tx:
+            runs = await tx.all("current_runs", episode_uid=episode["episode_uid"])
+            rows = await tx.all("artifacts_of_runs", run_ids=[run["run_id"] for run in runs])
+        return [row for row in rows if row["kind"] not in _SEGMENT_KINDS]
+
+    def _artifact_shown(self, row: Row) -> dict[str, Any]:
+        path = self._store.local_path(row["uri"])
+        shown = ("kind", "stage", "uri", "sha256", "size_bytes", "rows", "run_id", "created_at")
+        location = str(path) if path else f"{self._store.url.rstrip('/')}/{row['uri']}"
+        return {**{name: as_json(row[name]) for name in shown}, "location": location}
+
+
+async def _expected(tx: Transaction, episode: Row, stage: Stage, run: Row | None) -> str | None:
+    """The fingerprint that `run` would have, were it made from what is current."""
+    if run is None:
+        return None
+    inputs, _ = await inputs_for(tx, episode["episode_uid"], stage)
+    return fingerprint(
+        media_sha256=episode["sha256"],
+        inputs=inputs,
+        config=affecting_output(stage, run["config"]),
+        models=[from_dict(ModelRef, m) for m in run["models"]],
+        algorithm_version=STAGES[stage].algorithm_version,
+    )
+
+
+async def _jobs_shown(tx: Transaction, jobs: list[Row]) -> list[dict[str, Any]]:
+    runs = await tx.all("runs_of_jobs", job_ids=[job["job_id"] for job in jobs])
+    tasks = await tx.all("tasks_of_runs", run_ids=[run["run_id"] for run in runs])
+    routes = {(r["stage"], r["effective_provider"]) for r in await tx.all("live_routes", expiry_s=15)}
+    return [
+        _job_shown(
+            job,
+            [
+                _run_shown(run, job, [t for t in tasks if t["run_id"] == run["run_id"]], routes)
+                for run in runs
+                if run["job_id"] == job["job_id"]
+            ],
+        )
+        for job in jobs
+    ]
+
+
+_JOB_FIELDS = (
+    "job_id", "ep_id", "episode_uid", "kind", "state", "profile", "requested_device", "allow_cpu_fallback",
+    "created_at", "started_at", "finished_at", "submitted_by", "cancel_requested_at",
+)  # fmt: skip
+
+
+def _job_shown(job: Row, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        **{name: as_json(job[name]) for name in _JOB_FIELDS},
+        "warnings": [*job["warnings"], *(w for run in runs for w in run["warnings"])],
+        "error": _error_shown(job),
+        "stages": runs,
+    }
+
+
+_RUN_FIELDS = (
+    "run_id", "stage", "state", "provider", "resolved_device", "skip_reason", "counts",
+    "warnings", "fingerprint", "queued_at", "started_at", "finished_at",
+)  # fmt: skip
+
+
+def _run_shown(run: Row, job: Row, tasks: list[Row], routes: set[tuple[str, str]]) -> dict[str, Any]:
+    unserved = run["state"] == "queued" and (run["stage"], run["provider"]) not in routes
+    return {
+        **{name: as_json(run[name]) for name in _RUN_FIELDS},
+        "requested_device": job["requested_device"],
+        "zero_rows": bool(run["zero_rows"]),
+        "waiting_for": f"a worker of {run['stage']} on {run['provider']}" if unserved else None,
+        "error": _error_shown(run),
+        "runtime_s": runtime_s(run),
+        "progress": run_progress(tasks),
+    }
+
+
+def _error_shown(row: Row) -> dict[str, str] | None:
+    if row["error_code"] is None:
+        return None
+    return {"code": row["error_code"], "message": row["error_message"]}

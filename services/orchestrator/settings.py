@@ -1,0 +1,51 @@
+"""Settings of the orchestrator."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from services.kit.settings import Group, ServiceSettings
+
+Route = Annotated[str, StringConstraints(pattern=r"^(detect_track|faces_embed|cluster)/(cuda|cpu)$")]
+
+
+class PostgresSettings(Group):
+    dsn: str
+    pool_size: int = Field(default=8, ge=2)
+
+
+class HttpSettings(Group):
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+
+
+class MediaSettings(Group):
+    """`allow_local_paths`: episodes may be registered by a path on the orchestrator's own machine."""
+
+    allow_local_paths: bool = False
+    max_upload_bytes: int = Field(default=64 << 30, ge=1)
+
+
+class RoutesSettings(Group):
+    """`declared`: routes that exist even while no worker lives, as `stage/provider`."""
+
+    declared: tuple[Route, ...] = ()
+    grace_s: float = Field(default=3.0, ge=0)
+
+
+class JobsSettings(Group):
+    max_attempts: int = Field(default=4, ge=1)
+    stall_s: float = Field(default=120.0, gt=0)
+    max_runtime_s: float = Field(default=86_400.0, gt=0)
+    queue_timeout_s: float = Field(default=3_600.0, gt=0)
+    reaper_interval_s: float = Field(default=5.0, gt=0)
+
+
+class OrchestratorSettings(ServiceSettings):
+    postgres: PostgresSettings
+    http: HttpSettings = HttpSettings()
+    media: MediaSettings = MediaSettings()
+    routes: RoutesSettings = RoutesSettings()
+    jobs: JobsSettings = JobsSettings()

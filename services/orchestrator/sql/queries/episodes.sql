@@ -1,0 +1,20 @@
+-- name: insert_episode
+-- A new upload under a name that no current episode has.
+INSERT INTO episodes (episode_uid, ep_id, filename, media_uri, sha256, size_bytes, container)
+VALUES (%(episode_uid)s, %(ep_id)s, %(filename)s, %(media_uri)s, %(sha256)s, %(size_bytes)s, %(container)s)
+RETURNING *;
+
+-- name: supersede_episode
+-- Frees a name; the old upload keeps its row and its uid.
+UPDATE episodes SET superseded_at = now() WHERE ep_id = %(ep_id)s AND superseded_at IS NULL;
+
+-- name: current_episode
+SELECT * FROM episodes WHERE ep_id = %(ep_id)s AND superseded_at IS NULL;
+
+-- name: list_episodes
+SELECT * FROM episodes
+WHERE superseded_at IS NULL AND ep_id > %(after)s
+ORDER BY ep_id LIMIT %(limit)s;
+
+-- name: set_media_info
+UPDATE episodes SET media_info = %(media_info)s WHERE episode_uid = %(episode_uid)s;

@@ -1,0 +1,95 @@
+-- name: insert_task
+-- Tasks are unique by kind and ordinal, so a step that is decided twice is made once.
+INSERT INTO tasks (task_id, run_id, job_id, kind, ordinal, message, max_attempts)
+VALUES (%(task_id)s, %(run_id)s, %(job_id)s, %(kind)s, %(ordinal)s, %(message)s, %(max_attempts)s)
+ON CONFLICT (run_id, kind, ordinal) DO NOTHING
+RETURNING task_id;
+
+-- name: get_task
+SELECT * FROM tasks WHERE task_id = %(task_id)s;
+
+-- name: tasks_of_run
+SELECT * FROM tasks WHERE run_id = %(run_id)s ORDER BY kind, ordinal;
+
+-- name: tasks_of_runs
+SELECT run_id, kind, ordinal, state, generation, progress FROM tasks WHERE run_id = ANY(%(run_ids)s);
+
+-- name: claim_task_if_live
+-- A new generation for a new attempt; no row when the task is closed or its attempts are used up.
+UPDATE tasks SET
+    generation = generation + 1,
+    attempts = attempts + 1,
+    attempt_id = %(attempt_id)s,
+    claimed_at = now(),
+    progress = NULL
+WHERE task_id = %(task_id)s AND state = 'live' AND attempts < max_attempts
+RETURNING generation;
+
+-- name: insert_attempt
+INSERT INTO attempts (attempt_id, task_id, job_id, generation, worker_id)
+VALUES (%(attempt_id)s, %(task_id)s, %(job_id)s, %(generation)s, %(worker_id)s);
+
+-- name: get_attempt
+SELECT * FROM attempts WHERE attempt_id = %(attempt_id)s;
+
+-- name: close_attempt
+UPDATE attempts SET state = %(state)s, closed_at = now(), error_message = %(error_message)s,
+                    log_tail = %(log_tail)s
+WHERE attempt_id = %(attempt_id)s AND state = 'open';
+
+-- name: last_attempt
+SELECT * FROM attempts WHERE task_id = %(task_id)s ORDER BY generation DESC LIMIT 1;
+
+-- name: finish_task_if_live
+-- The guard: the first success of a live task wins, whichever attempt it comes from.
+UPDATE tasks SET state = 'done', finished_at = now(), counts = %(counts)s
+WHERE task_id = %(task_id)s AND state = 'live'
+RETURNING task_id;
+
+-- name: kill_task_if_newest
+-- A failure counts only from the newest attempt of a live task.
+UPDATE tasks SET state = 'dead', finished_at = now()
+WHERE task_id = %(task_id)s AND state = 'live' AND attempt_id = %(attempt_id)s
+RETURNING task_id;
+
+-- name: kill_task_if_spent
+UPDATE tasks SET state = 'dead', finished_at = now()
+WHERE task_id = %(task_id)s AND state = 'live' AND attempts >= max_attempts
+RETURNING task_id;
+
+-- name: give_attempt_back
+-- A drain is no attempt.
+UPDATE tasks SET attempts = greatest(attempts - 1, 0)
+WHERE task_id = %(task_id)s AND state = 'live';
+
+-- name: cancel_tasks
+UPDATE tasks SET state = 'cancelled', finished_at = now()
+WHERE job_id = %(job_id)s AND state = 'live';
+
+-- name: live_tasks
+-- Tasks that ought to stand in the queue; young ones are the relay's business still.
+SELECT t.task_id, t.message FROM tasks t
+WHERE t.state = 'live' AND t.created_at < now() - make_interval(secs => %(older_than_s)s)
+ORDER BY t.created_at LIMIT %(limit)s;
+
+-- name: overdue_tasks
+SELECT t.task_id, t.job_id, t.run_id FROM tasks t
+WHERE t.state = 'live' AND t.claimed_at < now() - make_interval(secs => (t.message ->> 'max_runtime_s')::float);
+
+-- name: set_progress
+-- Monotonic within a generation: an older snapshot that arrives late changes nothing.
+UPDATE tasks SET progress = %(progress)s
+WHERE task_id = %(task_id)s AND state = 'live' AND generation = %(generation)s
+  AND (progress IS NULL OR (progress ->> 'fraction')::float <= %(fraction)s);
+
+-- name: insert_artifact
+INSERT INTO artifacts (run_id, task_id, attempt_id, kind, uri, sha256, size_bytes, rows)
+VALUES (%(run_id)s, %(task_id)s, %(attempt_id)s, %(kind)s, %(uri)s, %(sha256)s, %(size_bytes)s, %(rows)s);
+
+-- name: artifacts_of_run
+SELECT a.*, t.kind AS task_kind, t.ordinal FROM artifacts a JOIN tasks t USING (task_id)
+WHERE a.run_id = %(run_id)s ORDER BY a.kind, t.ordinal;
+
+-- name: artifacts_of_runs
+SELECT a.*, r.stage FROM artifacts a JOIN stage_runs r USING (run_id)
+WHERE a.run_id = ANY(%(run_ids)s) ORDER BY r.position, a.kind;

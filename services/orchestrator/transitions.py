@@ -1,0 +1,155 @@
+"""The moves of jobs and stage runs inside a transaction. The caller holds the locks: job first, then run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ulid import ULID
+
+from services.kit import bus
+from services.kit.inference.placement import Provider
+from services.kit.messages import (
+    SCHEMA_VERSION,
+    ArtifactRef,
+    MediaInfo,
+    MediaRef,
+    ModelRef,
+    Task,
+    canonical_json,
+    encode,
+    from_dict,
+    to_dict,
+)
+from services.kit.stages import STAGES, Stage
+from services.orchestrator.database import Row, Transaction
+from services.orchestrator.events import append_event
+from services.orchestrator.fingerprint import fingerprint
+from services.orchestrator.lifecycle import ACTIVE, State
+from services.orchestrator.profiles import affecting_output
+from services.orchestrator.settings import JobsSettings
+from services.orchestrator.taskgraph import NewTask, first_task
+
+
+async def move_job(tx: Transaction, job_id: str, state: State, *, error: tuple[str, str] | None = None) -> None:
+    code, message = error or (None, None)
+    await tx.run("move_job", job_id=job_id, state=state, error_code=code, error_message=message)
+    payload = {"state": state, "reason": message or ""}
+    await append_event(tx, job_id, "state", payload)
+
+
+async def move_run(
+    tx: Transaction,
+    run: Row,
+    state: State,
+    *,
+    error: tuple[str, str] | None = None,
+    skip_reason: str | None = None,
+) -> None:
+    code, message = error or (None, None)
+    await tx.run(
+        "move_run",
+        run_id=run["run_id"],
+        state=state,
+        error_code=code,
+        error_message=message,
+        skip_reason=skip_reason,
+    )
+    payload = {"state": state, "reason": message or skip_reason or ""}
+    await append_event(tx, run["job_id"], "state", payload, stage=run["stage"])
+
+
+async def fail_job(tx: Transaction, job: Row, run: Row, code: str, message: str) -> None:
+    """Fails the run, cancels what waits for it, and fails the job."""
+    await move_run(tx, run, State.FAILED, error=(code, message))
+    for other in await tx.all("runs_of_job", job_id=job["job_id"]):
+        if other["run_id"] != run["run_id"] and other["state"] in ACTIVE:
+            await move_run(tx, other, State.CANCELLED)
+    await tx.run("cancel_tasks", job_id=job["job_id"])
+    await move_job(tx, job["job_id"], State.FAILED, error=(code, message))
+
+
+async def cancel_job(tx: Transaction, job: Row) -> None:
+    await tx.run("request_cancel", job_id=job["job_id"])
+    for run in await tx.all("runs_of_job", job_id=job["job_id"]):
+        if run["state"] in ACTIVE:
+            await move_run(tx, run, State.CANCELLED)
+    await tx.run("cancel_tasks", job_id=job["job_id"])
+    await move_job(tx, job["job_id"], State.CANCELLED)
+
+
+async def inputs_for(tx: Transaction, episode_uid: str, stage: Stage) -> tuple[list[ArtifactRef], set[Stage]]:
+    """(what the stage would read now, the stages whose output is missing for it)."""
+    wanted = set(STAGES[stage].inputs)
+    current = {row["stage"]: row for row in await tx.all("current_runs", episode_uid=episode_uid)}
+    producers = {s for s in STAGES if wanted & set(STAGES[s].outputs)}
+    rows = await tx.all("artifacts_of_runs", run_ids=[current[s]["run_id"] for s in producers if s in current])
+    refs = [artifact_ref(row) for row in rows if row["kind"] in wanted]
+    return refs, {s for s in producers if s not in current}
+
+
+def artifact_ref(row: Row) -> ArtifactRef:
+    return ArtifactRef(row["kind"], row["uri"], row["sha256"], row["size_bytes"], row["rows"])
+
+
+async def start_run(tx: Transaction, job: Row, run: Row, episode: Row, limits: JobsSettings) -> None:
+    """waiting -> queued: fixes the fingerprint, makes the first task, and puts it in the outbox."""
+    stage = Stage(run["stage"])
+    inputs, _ = await inputs_for(tx, run["episode_uid"], stage)
+    models = [from_dict(ModelRef, m) for m in run["models"]]
+    digest = fingerprint(
+        media_sha256=episode["sha256"],
+        inputs=inputs,
+        config=affecting_output(stage, run["config"]),
+        models=models,
+        algorithm_version=run["algorithm_version"],
+    )
+    await tx.run("set_fingerprint", run_id=run["run_id"], fingerprint=digest)
+    await move_run(tx, run, State.QUEUED)
+    if job["state"] == State.WAITING:
+        await move_job(tx, job["job_id"], State.QUEUED)
+    await add_tasks(tx, job, run, episode, [first_task(stage, inputs)], limits)
+
+
+async def add_tasks(
+    tx: Transaction, job: Row, run: Row, episode: Row, tasks: Sequence[NewTask], limits: JobsSettings
+) -> None:
+    for new in tasks:
+        task = _message(job, run, episode, new, limits)
+        inserted = await tx.one(
+            "insert_task",
+            task_id=task.task_id,
+            run_id=task.run_id,
+            job_id=task.job_id,
+            kind=task.kind,
+            ordinal=task.ordinal,
+            message=to_dict(task),
+            max_attempts=limits.max_attempts,
+        )
+        if inserted is not None:
+            await tx.run("put_outbox", subject=bus.task_subject(task), payload=encode(task))
+
+
+def _message(job: Row, run: Row, episode: Row, new: NewTask, limits: JobsSettings) -> Task:
+    info = episode["media_info"]
+    return Task(
+        schema_version=SCHEMA_VERSION,
+        algorithm_version=run["algorithm_version"],
+        job_id=job["job_id"],
+        run_id=run["run_id"],
+        task_id=str(ULID()),
+        stage=run["stage"],
+        kind=new.kind,
+        ordinal=new.ordinal,
+        provider=Provider(run["provider"]),
+        requested_device=job["requested_device"],
+        ep_id=episode["ep_id"],
+        episode_uid=episode["episode_uid"],
+        config_json=canonical_json(run["config"]),
+        media=MediaRef(episode["media_uri"], episode["sha256"], episode["size_bytes"], episode["container"]),
+        models=tuple(from_dict(ModelRef, m) for m in run["models"]),
+        media_info=None if info is None else from_dict(MediaInfo, info),
+        inputs=new.inputs,
+        segment=new.segment,
+        stall_s=limits.stall_s,
+        max_runtime_s=limits.max_runtime_s,
+    )
