@@ -68,10 +68,15 @@ check-generated: setup
 	@$(BIN)/python -m grpc_tools.protoc -Iservices/pb=protos --python_out=$(OUT)/generated --pyi_out=$(OUT)/generated $(PROTOS:protos/%=services/pb/%)
 	@diff -r -x __pycache__ -x __init__.py $(OUT)/generated/services/pb services/pb || { echo "generated files are stale: make protos" >&2; exit 1; }
 	@$(BIN)/python models/build_similarity.py --check
+	@$(BIN)/python docs/generate_settings.py | diff - docs/settings.md || { echo "docs/settings.md is stale: make docs" >&2; exit 1; }
 
 .PHONY: protos
 protos: setup ## Generate services/pb from protos
 	@$(BIN)/python -m grpc_tools.protoc -Iservices/pb=protos --python_out=. --pyi_out=. $(PROTOS:protos/%=services/pb/%)
+
+.PHONY: docs
+docs: setup ## Generate the tables of docs that are made from code
+	@$(BIN)/python docs/generate_settings.py > $(OUT)/settings.md && mv $(OUT)/settings.md docs/settings.md
 
 .PHONY: lock
 lock: ## Resolve requirements.lock anew (needs uv)

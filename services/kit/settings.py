@@ -58,7 +58,6 @@ class WorkerGroup(Group):
     """`scratch_dir` holds the attempts in work; what is left in it from a killed worker is removed at start."""
 
     scratch_dir: Path | None = None
-    id: str | None = None
     drain_grace_s: float = Field(default=15.0, ge=0)
 
 

@@ -83,4 +83,5 @@ class ClusterConfig(StageConfig):
     outlier_cosine: float = Field(
         ge=-1, le=1, description="faces farther than this from their track's mean drop out"
     )
+    min_screen_time_s: float = Field(ge=0, description="who is seen for less in all stays unassigned")
     block_rows: int = Field(ge=1, le=65_536, description="rows of one similarity block")
