@@ -80,9 +80,9 @@ def _warp_shrinking(image: Image, affine: Affine, size_px: int, scale: float) ->
     x1, y1 = np.clip(np.floor(corners.min(0)).astype(int), 0, [width - 1, height - 1])
     x2, y2 = np.clip(np.ceil(corners.max(0)).astype(int) + 1, [x1 + 1, y1 + 1], [width, height])
     region = image[y1:y2, x1:x2]
-    small: Image = cv2.resize(region, None, fx=2 * scale, fy=2 * scale, interpolation=cv2.INTER_AREA).astype(
-        np.uint8, copy=False
-    )
+    # A face that barely touches the image leaves a sliver, which must not shrink to nothing.
+    small_px = [max(1, round(side * 2 * scale)) for side in (region.shape[1], region.shape[0])]
+    small: Image = cv2.resize(region, small_px, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     ratio = np.array([small.shape[1] / region.shape[1], small.shape[0] / region.shape[0]])
     moved = affine.astype(np.float64).copy()
     # cv2.resize maps pixel centres: frame = corner + (small + 0.5) / ratio - 0.5.

@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 
 from services.kit.errors import InvalidRequest
 
+# Stands in every export and in identities.json; raised when their fields change.
+PIPELINE_VER = "screenalytics-1"
 _META_KEY = b"screenalytics"
 
 

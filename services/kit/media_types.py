@@ -24,6 +24,11 @@ class ContainerFormat(StrEnum):
     FLV = "flv"
 
 
+_MAGICS = {
+    b"\x1a\x45\xdf\xa3": ContainerFormat.MATROSKA,
+    b"FLV\x01": ContainerFormat.FLV,
+    b"\x00\x00\x01\xba": ContainerFormat.MPEG,
+}
 ACCEPTED = "MP4 or QuickTime, Matroska or WebM, MPEG-TS, MPEG-PS, AVI, FLV"
 
 
@@ -35,14 +40,11 @@ def sniff(head: bytes) -> ContainerFormat | None:
     """
     if head[4:8] in _MP4_BOXES:
         return ContainerFormat.MP4
-    if head.startswith(b"\x1a\x45\xdf\xa3"):
-        return ContainerFormat.MATROSKA
     if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
         return ContainerFormat.AVI
-    if head.startswith(b"FLV\x01"):
-        return ContainerFormat.FLV
-    if head.startswith(b"\x00\x00\x01\xba"):
-        return ContainerFormat.MPEG
+    for magic, container in _MAGICS.items():
+        if head.startswith(magic):
+            return container
     if any(_is_transport_stream(head, size, offset) for size, offset in _TS_LAYOUTS):
         return ContainerFormat.MPEGTS
     return None

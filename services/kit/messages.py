@@ -90,7 +90,7 @@ class MediaInfo:
     fps_den: int
     duration_s: float
     codec: str
-    first_pts: int | None
+    first_pts: int | None = field(default=None, kw_only=True)
     time_base_num: int
     time_base_den: int
     frames: int

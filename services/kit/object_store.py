@@ -88,14 +88,14 @@ class ObjectStore:
             result = await obstore.get_async(self._store, key)
             async for chunk in result.stream(min_chunk_size=_CHUNK_BYTES):
                 yield bytes(chunk)
-        except BaseError as error:
+        except (BaseError, FileNotFoundError) as error:
             raise _wrapped(error, key) from error
 
     def fetch(self, key: str, target: Path, *, sha256: str) -> None:
         """Copies the object to `target` and checks its digest. Raises `NotFound`, `SystemUnavailable`."""
-        digest = hashlib.sha256()
+        digest, found = hashlib.sha256(), self._call(obstore.get, key)
         with target.open("wb") as file:
-            for chunk in self._call(obstore.get, key).stream(min_chunk_size=_CHUNK_BYTES):
+            for chunk in found.stream(min_chunk_size=_CHUNK_BYTES):
                 digest.update(chunk)
                 file.write(chunk)
         if digest.hexdigest() != sha256:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -12,7 +13,6 @@ from typing import TypeVar
 
 from services.kit.errors import ScreenalyticsError
 from services.kit.settings import ServiceSettings, read_settings
-from services.kit.telemetry import configure_logging
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -24,13 +24,24 @@ def run_service(settings_class: type[S], serve: Callable[[S, asyncio.Event], Awa
     """
     try:
         settings = read_settings(settings_class)
-        configure_logging(settings.log.level)
+        _configure_logging(settings.log.level)
         asyncio.run(_until_signal(partial(serve, settings)))
     except ScreenalyticsError as error:
         line = {"event": "refused", "code": error.code, "reason": error.message, "hint": error.hint}
         print(json.dumps(line), file=sys.stderr, flush=True)
         return error.exit_status
     return 0
+
+
+def _configure_logging(level: str) -> None:
+    logging.basicConfig(
+        level=level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        force=True,
+    )
+    for noisy in ("nats", "httpx", "uvicorn.access", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 async def _until_signal(serve: Callable[[asyncio.Event], Awaitable[None]]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from services.kit.errors import InvalidSettings
 from services.kit.inference.placement import Provider
@@ -62,7 +62,7 @@ class WorkerGroup(Group):
 
 
 class LogSettings(Group):
-    level: str = "INFO"
+    level: str = Field(default="INFO", pattern=r"^(?i)(debug|info|warning|error|critical)$")
 
 
 class ServiceSettings(BaseSettings):
@@ -96,6 +96,14 @@ def read_settings(cls: type[S]) -> S:
     except ValidationError as error:
         lines = [f"{env_name(*map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise InvalidSettings("; ".join(lines)) from error
+    except SettingsError as error:
+        raise InvalidSettings(_unparsed(error)) from error
+
+
+def _unparsed(error: SettingsError) -> str:
+    """Lists and maps are written as JSON; the library names the group whose text is none."""
+    group = str(error).split('"')[1]
+    return f"{env_name(group)} or a field below it is not JSON: {error.__cause__}"
 
 
 def env_name(*path: str) -> str:

@@ -23,7 +23,8 @@ class SceneDetector(StrEnum):
 
 
 class StageConfig(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Neither JSON nor Postgres has a word for infinity.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     # Fields that cannot change the output, and so are no part of the fingerprint.
     WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset({"thread_cap", "batch_size"})

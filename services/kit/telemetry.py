@@ -1,9 +1,7 @@
-"""Logging of a service process, and the metrics every worker exports."""
+"""The metrics that every worker exports."""
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -12,17 +10,6 @@ from prometheus_client.registry import Collector
 
 from services.kit.messages import ModelPlacement
 from services.kit.threads import process_cpu_seconds, process_threads
-
-
-def configure_logging(level: str) -> None:
-    logging.basicConfig(
-        level=level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        force=True,
-    )
-    for noisy in ("nats", "httpx", "uvicorn.access", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 class _ProcessCollector(Collector):

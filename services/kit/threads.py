@@ -10,7 +10,9 @@ import math
 import os
 from pathlib import Path
 
+import cv2
 import psutil
+import pyarrow
 from threadpoolctl import threadpool_limits
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
@@ -52,13 +54,12 @@ def thread_cap(requested: int | None, available: int) -> int:
 
 
 def apply_cap(threads: int) -> None:
-    """Caps the libraries that keep pools of their own: BLAS copies now, OpenMP and OpenCV on first use."""
-    import cv2  # noqa: PLC0415 - the orchestrator reads caps without OpenCV
-
+    """Caps the libraries that keep pools of their own: BLAS copies, OpenMP, OpenCV and Arrow."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
     threadpool_limits(limits=threads)
     cv2.setNumThreads(threads)
+    pyarrow.set_cpu_count(threads)
 
 
 def process_threads() -> int:

@@ -79,7 +79,7 @@ async def _refused(tx: Transaction, task_id: str, job: Row, run: Row) -> ClaimRe
     """A live task that cannot be claimed has used up its attempts; it becomes a dead letter."""
     if not await tx.one("kill_task_if_spent", task_id=task_id):
         return ClaimReply(Decision.DROP, reason="the task is done")
-    last = await tx.one("last_attempt", task_id=task_id)
-    reason = (last and last["error_message"]) or "its workers died without a word"
+    last = await tx.one("last_words", task_id=task_id)
+    reason = last["error_message"] if last else "its workers died without a word"
     await fail_job(tx, job, run, "stage-failed", f"{run['stage']} used up its attempts: {reason}")
     return ClaimReply(Decision.DEAD, reason="its attempts are used up")

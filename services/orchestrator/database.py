@@ -14,7 +14,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from services.kit.errors import SystemUnavailable
+from services.kit.errors import InvalidRequest, SystemUnavailable
 from services.orchestrator.sql import migrations, queries
 
 log = logging.getLogger(__name__)
@@ -70,12 +70,17 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Commits at the end of the block. Raises `SystemUnavailable` when Postgres is away."""
+        """Commits at the end of the block.
+
+        Raises `SystemUnavailable` when Postgres is away, `InvalidRequest` for a value that it has no form for.
+        """
         try:
             async with self._pool.connection() as connection:
                 yield Transaction(connection)
         except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise SystemUnavailable(f"Postgres does not answer: {type(error).__name__}") from error
+        except psycopg.DataError as error:
+            raise InvalidRequest(f"a value cannot be stored: {error.diag.message_primary or error}") from error
 
     async def migrate(self) -> None:
         """Brings the schema to this release's; several replicas may call it at once."""

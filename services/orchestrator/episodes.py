@@ -6,12 +6,14 @@ import asyncio
 import re
 import unicodedata
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 from ulid import ULID
 
-from services.kit.errors import Conflict, InvalidMedia, InvalidRequest, NotFound
+from services.kit.errors import Conflict, InvalidMedia, InvalidRequest, NotFound, ScreenalyticsError
 from services.kit.media_types import ContainerFormat, sniff
 from services.kit.object_store import ObjectStore, StoredObject, file_chunks
 from services.orchestrator.database import Database, Row
@@ -41,7 +43,7 @@ class Episodes:
         The same content under the same name is the same episode. Raises `InvalidMedia`, `InvalidRequest`,
         and `Conflict` when the name belongs to other content and `replace` is false.
         """
-        if ep_id is not None and not _EP_ID.match(ep_id):
+        if ep_id is not None and not _EP_ID.fullmatch(ep_id):
             raise InvalidRequest(f"ep_id {ep_id!r} does not match {_EP_ID.pattern}")
         episode_uid = str(ULID())
         key = f"{episode_uid}/media/source"
@@ -49,8 +51,13 @@ class Episodes:
         stored = await self._store.put_stream(key, sniffed.chunks())
         try:
             assert sniffed.container is not None
-            return await self._name(episode_uid, stored, sniffed.container, filename, ep_id, replace=replace)
-        except Conflict:
+            while True:
+                # A name that another upload takes in the meantime is known the next time.
+                with suppress(psycopg.errors.UniqueViolation):
+                    return await self._name(
+                        episode_uid, stored, sniffed.container, filename, ep_id, replace=replace
+                    )
+        except ScreenalyticsError:
             await asyncio.to_thread(self._store.delete, key)
             raise
 
@@ -98,7 +105,8 @@ class Episodes:
                     f"episode {name} already exists with other content",
                     hint="choose another ep_id, or replace it with replace=true",
                 )
-            await tx.run("supersede_episode", ep_id=name)
+            if known is not None:
+                await tx.run("supersede_episode", ep_id=name)
             row = await tx.one(
                 "insert_episode",
                 episode_uid=episode_uid,

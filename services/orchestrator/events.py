@@ -16,12 +16,13 @@ async def append_event(
     stage: str | None = None,
     source_key: str | None = None,
 ) -> None:
-    """An event with a `source_key` that the job already has is dropped."""
-    row = await tx.one("next_seq", job_id=job_id)
-    if row is None:
+    """An event with a `source_key` that the job already has is dropped, and takes no number."""
+    if await tx.one("lock_job", job_id=job_id) is None:
         return
     if source_key and await tx.one("has_event", job_id=job_id, source_key=source_key):
         return
+    row = await tx.one("next_seq", job_id=job_id)
+    assert row is not None
     await tx.run(
         "insert_event",
         job_id=job_id,

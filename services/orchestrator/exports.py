@@ -5,17 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from services.kit.artifacts import ArtifactKind, SceneFacts, read_table
+from services.kit.artifacts import PIPELINE_VER, ArtifactKind, SceneFacts, read_table
 from services.kit.errors import NotFound
 
-PIPELINE_VER = "screenalytics-1"
 _BATCH_ROWS = 1_000
 
 Record = dict[str, Any]
@@ -143,16 +142,48 @@ def screen_time(source: ExportSource) -> Iterator[Record]:
 
 @dataclass(frozen=True, slots=True)
 class Export:
+    """`columns` head the table, also when it has no rows."""
+
     needs: tuple[ArtifactKind, ...]
     records: Callable[[ExportSource], Iterator[Record]]
+    columns: tuple[str, ...]
 
 
 _K = ArtifactKind
-_DETECTIONS = Export((_K.DETECTIONS, _K.SCENES), detections)
-_TRACKS = Export((_K.DETECTIONS, _K.TRACKS), tracks)
-_FACES = Export((_K.FACES, _K.EMBEDDINGS), faces)
-_IDENTITIES = Export((_K.IDENTITIES,), identities)
-_SCREEN_TIME = Export((_K.SCREEN_TIME,), screen_time)
+_DETECTIONS = Export(
+    (_K.DETECTIONS, _K.SCENES),
+    detections,
+    (
+        "ep_id", "ts", "frame_idx", "class", "conf", "bbox_xyxy", "track_id", "model", "detector", "tracker",
+        "pipeline_ver", "fps", "landmarks",
+    ),
+)  # fmt: skip
+_TRACKS = Export(
+    (_K.DETECTIONS, _K.TRACKS),
+    tracks,
+    (
+        "track_id", "class", "first_ts", "last_ts", "frame_count", "first_frame_idx", "last_frame_idx",
+        "bboxes_sampled", "pipeline_ver",
+    ),
+)  # fmt: skip
+_FACES = Export(
+    (_K.FACES, _K.EMBEDDINGS),
+    faces,
+    (
+        "ep_id", "face_id", "track_id", "frame_idx", "ts", "bbox_xyxy", "conf", "quality", "embedding",
+        "embedding_model", "detector", "pipeline_ver", "landmarks", "pose_yaw", "pose_pitch", "pose_roll",
+        "skip", "skip_data",
+    ),
+)  # fmt: skip
+_IDENTITIES = Export(
+    (_K.IDENTITIES,),
+    identities,
+    (
+        "identity_id", "label", "track_ids", "size", "cohesion", "rep_thumb_rel_path",
+        "first_ts", "last_ts", "screen_time_s", "bridged_s",
+    ),
+)  # fmt: skip
+_SCREEN_TIME = Export((_K.SCREEN_TIME,), screen_time, ("identity_id", "kind", "start_ts", "end_ts"))
 
 EXPORTS: Mapping[str, Export] = {
     "detections.jsonl": _DETECTIONS,
@@ -186,8 +217,9 @@ def export(name: str) -> Export:
 
 def render(name: str, source: ExportSource) -> Iterator[bytes]:
     """The file's text in pieces, UTF-8."""
-    records = export(name).records(source)
-    return _as_csv(records) if name.endswith(".csv") else _as_jsonl(records)
+    found = export(name)
+    records = found.records(source)
+    return _as_csv(records, found.columns) if name.endswith(".csv") else _as_jsonl(records)
 
 
 def _as_jsonl(records: Iterator[Record]) -> Iterator[bytes]:
@@ -195,22 +227,17 @@ def _as_jsonl(records: Iterator[Record]) -> Iterator[bytes]:
         yield (json.dumps(record, ensure_ascii=False) + "\n").encode()
 
 
-def _as_csv(records: Iterator[Record]) -> Iterator[bytes]:
-    """Nested values stand as JSON in their cell. The first record's fields are the columns."""
+def _as_csv(records: Iterator[Record], columns: Sequence[str]) -> Iterator[bytes]:
+    """Nested values stand as JSON in their cell."""
     buffer = io.StringIO()
-    writer: csv.DictWriter[str] | None = None
+    writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
     for record in records:
-        if writer is None:
-            writer = csv.DictWriter(buffer, _columns(record), extrasaction="ignore", lineterminator="\n")
-            writer.writeheader()
         writer.writerow({k: _cell(v) for k, v in record.items()})
         yield buffer.getvalue().encode()
         buffer.seek(0)
         buffer.truncate()
-
-
-def _columns(record: Record) -> list[str]:
-    return [*record, *(name for name in ("skip", "skip_data") if "embedding" in record and name not in record)]
+    yield buffer.getvalue().encode()
 
 
 def _cell(value: Any) -> Any:

@@ -81,11 +81,16 @@ _DEFAULTS: Mapping[Stage, Mapping[str, Any]] = {
     Stage.FACES_EMBED: {
         "batch_size": 32,
         "min_confidence": 0.6,
-        "min_sharpness": 10.0,
-        "min_contrast": 12.0,
+        "min_sharpness": 2.0,
+        "min_contrast": 6.0,
         "max_abs_yaw_deg": 60.0,
     },
-    Stage.CLUSTER: {"batch_size": 1, "outlier_cosine": 0.2, "block_rows": 2048},
+    Stage.CLUSTER: {
+        "batch_size": 1,
+        "outlier_cosine": 0.2,
+        "min_screen_time_s": 0.5,
+        "block_rows": 2048,
+    },
 }
 _CONFIGS: Mapping[Stage, type[StageConfig]] = {
     Stage.DETECT_TRACK: DetectTrackConfig,
@@ -121,9 +126,16 @@ def check_override_names(overrides: Mapping[str, Any]) -> None:
 
 def _models(stage: Stage, overrides: Mapping[str, Any], catalog: Catalog) -> dict[str, Any]:
     if stage is Stage.DETECT_TRACK:
-        return {"detector": catalog.detector(overrides.get("detector") or catalog.default("detector")).name}
-    embedder = catalog.embedder(overrides.get("embedder") or catalog.default("embedder"))
+        return {"detector": catalog.detector(_model_name("detector", overrides, catalog)).name}
+    embedder = catalog.embedder(_model_name("embedder", overrides, catalog))
     return {"embedder": embedder.name, "track_threshold": embedder.track_threshold}
+
+
+def _model_name(role: str, overrides: Mapping[str, Any], catalog: Catalog) -> str:
+    name = overrides[role] if role in overrides else catalog.default(role)
+    if not isinstance(name, str):
+        raise InvalidRequest(f"overrides do not fit: {role}: a model is given by its name")
+    return name
 
 
 def warnings_for(stage: Stage, config: StageConfig, route: Provider, requested: Provider) -> list[str]:

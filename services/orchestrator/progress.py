@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _SMOOTHING_S = 5.0  # time constant of the moving average of the rate
 _WRITE_INTERVAL_S = 0.5
+_REMEMBERED_TASKS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +104,14 @@ class ProgressBoard:
 
     async def record(self, progress: Progress) -> None:
         attempt_id, before, written_at = self._newest.get(progress.task_id, ("", None, 0.0))
-        new = snapshot(progress, before if attempt_id == progress.attempt_id else None)
-        is_last = new.done >= new.total
-        if is_last:
-            self._newest.pop(progress.task_id, None)
-        due = is_last or attempt_id != progress.attempt_id or monotonic() - written_at >= _WRITE_INTERVAL_S
-        if not is_last:
-            stamp = monotonic() if due else written_at
-            self._newest[progress.task_id] = (progress.attempt_id, new, stamp)
+        before = before if attempt_id == progress.attempt_id else None
+        new = snapshot(progress, before)
+        is_turn = before is None or before.phase != new.phase or new.done >= new.total
+        due = is_turn or monotonic() - written_at >= _WRITE_INTERVAL_S
+        self._newest.pop(progress.task_id, None)
+        self._newest[progress.task_id] = (progress.attempt_id, new, monotonic() if due else written_at)
+        if len(self._newest) > _REMEMBERED_TASKS:
+            del self._newest[next(iter(self._newest))]  # the one that was silent for longest
         if due:
             await self._write(progress, new)
             self._feed.notify(progress.job_id)

@@ -7,6 +7,7 @@ import logging
 from contextlib import suppress
 from enum import StrEnum
 
+import psycopg
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -14,7 +15,7 @@ from nats.errors import TimeoutError as NatsTimeout
 from prometheus_client import Counter
 
 from services.kit import bus
-from services.kit.errors import InvalidRequest, SystemUnavailable
+from services.kit.errors import InvalidRequest, StageFailed, SystemUnavailable
 from services.kit.messages import TaskOutcome, TaskResult, decode, to_dict
 from services.kit.stages import STAGES, Stage, TaskKind
 from services.orchestrator.database import Database, Row, Transaction
@@ -82,6 +83,14 @@ class ResultConsumer:
             await message.ack()
 
     async def apply(self, result: TaskResult) -> Verdict:
+        """What a worker sends is data: a result that cannot be stored fails its task, not this consumer."""
+        try:
+            return await self._apply(result)
+        except (psycopg.IntegrityError, InvalidRequest) as error:
+            log.error("result of %s cannot be stored: %s", result.task_id, error)
+            return await self._apply(_unstorable(result, error))
+
+    async def _apply(self, result: TaskResult) -> Verdict:
         """Locks job, then stage run, then decides by guarded updates alone."""
         async with self._database.transaction() as tx:
             job = await tx.one("lock_job", job_id=result.job_id)
@@ -144,6 +153,19 @@ class ResultConsumer:
         for other in later:
             await move_run(tx, other, State.SKIPPED, skip_reason="zero_rows")
         await move_job(tx, job["job_id"], State.SUCCEEDED)
+
+
+def _unstorable(result: TaskResult, error: Exception) -> TaskResult:
+    return TaskResult(
+        job_id=result.job_id,
+        run_id=result.run_id,
+        task_id=result.task_id,
+        attempt_id=result.attempt_id,
+        worker_id=result.worker_id,
+        outcome=TaskOutcome.REJECTED,
+        error_code=StageFailed.code,
+        error_message=f"its result cannot be stored: {error}".replace("\0", ""),
+    )
 
 
 async def _record(tx: Transaction, run: Row, result: TaskResult) -> None:

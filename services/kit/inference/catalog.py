@@ -22,6 +22,8 @@ from services.kit.messages import ModelRef
 
 SHIPPED_DIR = Path(__file__).resolve().parents[3] / "models"
 
+# A name below the folder: no part is `..`, none is hidden, none is empty.
+_PART = r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*"
 _Template = Annotated[list[tuple[float, float]], Field(min_length=5, max_length=5)]
 
 
@@ -34,7 +36,7 @@ class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
+    file: str = Field(pattern=rf"^{_PART}(/{_PART})*$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     licence: str
     source: str = ""

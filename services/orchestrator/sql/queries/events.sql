@@ -1,5 +1,5 @@
 -- name: next_seq
--- The caller holds the job's row lock, or takes it here.
+-- The caller holds the job's row lock.
 UPDATE jobs SET seq = seq + 1 WHERE job_id = %(job_id)s RETURNING seq;
 
 -- name: insert_event

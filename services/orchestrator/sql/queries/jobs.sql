@@ -98,9 +98,13 @@ ORDER BY stage, coalesce(queued_at, 'epoch') DESC, run_id DESC;
 UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, now()) WHERE job_id = %(job_id)s;
 
 -- name: jobs_to_silence
--- Cancelled jobs of which some worker has not let go yet.
-SELECT DISTINCT j.job_id FROM jobs j JOIN attempts a USING (job_id)
-WHERE j.state IN ('cancelled', 'failed') AND a.state = 'open' AND j.finished_at > now() - interval '10 minutes';
+-- Jobs that have just ended, whose tasks may still stand in the queue, and those of which some worker has
+-- not let go yet.
+SELECT j.job_id FROM jobs j
+WHERE j.state IN ('cancelled', 'failed')
+  AND (j.finished_at > now() - interval '5 seconds'
+       OR j.finished_at > now() - interval '10 minutes'
+          AND EXISTS (SELECT 1 FROM attempts a WHERE a.job_id = j.job_id AND a.state = 'open'));
 
 -- name: runs_without_marker
 SELECT r.*, e.ep_id, j.requested_device FROM stage_runs r

@@ -37,8 +37,10 @@ UPDATE attempts SET state = %(state)s, closed_at = now(), error_message = %(erro
                     log_tail = %(log_tail)s
 WHERE attempt_id = %(attempt_id)s AND state = 'open';
 
--- name: last_attempt
-SELECT * FROM attempts WHERE task_id = %(task_id)s ORDER BY generation DESC LIMIT 1;
+-- name: last_words
+-- The newest error of a task's attempts; one that died in silence has none.
+SELECT error_message FROM attempts WHERE task_id = %(task_id)s AND error_message IS NOT NULL
+ORDER BY generation DESC LIMIT 1;
 
 -- name: finish_task_if_live
 -- The guard: the first success of a live task wins, whichever attempt it comes from.
