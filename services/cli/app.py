@@ -1,0 +1,167 @@
+"""The surface of the command: names, options, help. The work is imported by the command that does it."""
+# ruff: noqa: PLC0415  `--help` must not wait for HTTP, database and media libraries.
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli.options import (
+    ApiOption,
+    DataDirOption,
+    DeviceOption,
+    EpIdOption,
+    ExportFormat,
+    FallbackOption,
+    JsonOption,
+    Profile,
+    RunOptions,
+    SampleOptions,
+    SceneDetector,
+    SystemOptions,
+    UpOptions,
+    parse_size,
+)
+from services.kit.inference.placement import Provider
+
+app = typer.Typer(
+    help="Who is on screen, when, and for how long.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+@app.command(epilog="Example:  screenalytics run film.mp4 --device cpu --profile low_power")
+def run(
+    video: Annotated[Path, typer.Argument(help="The video file.", show_default=False)],
+    profile: Annotated[Profile | None, typer.Option(help="How thorough. (default: balanced)")] = None,
+    device: DeviceOption = None,
+    allow_cpu_fallback: FallbackOption = False,
+    save_frames: Annotated[bool, typer.Option("--save-frames", help="Keep each sampled frame.")] = False,
+    save_crops: Annotated[bool, typer.Option("--save-crops", help="Keep each face crop.")] = False,
+    jpeg_quality: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Of saved frames and crops. (default: 70)")
+    ] = None,
+    scene_detector: Annotated[SceneDetector | None, typer.Option(help="How cuts are found.")] = None,
+    stride: Annotated[int | None, typer.Option(min=1, help="Look at every n-th frame.")] = None,
+    track_threshold: Annotated[
+        float | None, typer.Option(min=-1, max=1, help="Cosine below which two tracks are two people.")
+    ] = None,
+    ep_id: EpIdOption = None,
+    data_dir: DataDirOption = None,
+    api: ApiOption = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="A sample's truth to compare with; a difference is exit status 1.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find out who is on screen in VIDEO: tracks, identities and screen time.
+
+    Uses the system at --api, else the one that runs on --data-dir, else starts one for this run.
+    """
+    from services.cli.run import run_video
+
+    system = SystemOptions(data_dir, api, device, allow_cpu_fallback)
+    run_video(
+        RunOptions(
+            video=video,
+            system=system,
+            profile=profile,
+            ep_id=ep_id,
+            stride=stride,
+            scene_detector=scene_detector,
+            track_threshold=track_threshold,
+            save_frames=save_frames,
+            save_crops=save_crops,
+            jpeg_quality=jpeg_quality,
+            truth=truth,
+            as_json=as_json,
+        )
+    )
+
+
+@app.command(epilog="Example:  screenalytics up --device cpu --http-port 8080")
+def up(
+    data_dir: DataDirOption = None,
+    device: DeviceOption = None,
+    allow_cpu_fallback: FallbackOption = False,
+    models_dir: Annotated[Path | None, typer.Option(help="More models, next to the packaged ones.")] = None,
+    http_port: Annotated[int | None, typer.Option(min=1, max=65535, help="(default: a free one)")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Most compute threads of a worker.")] = None,
+) -> None:
+    """Run a whole system on this machine until Ctrl-C."""
+    from services.cli.system import bring_up
+
+    asked = device or Provider.CUDA
+    bring_up(UpOptions(data_dir, asked, allow_cpu_fallback, models_dir, http_port, threads))
+
+
+@app.command(epilog="Example:  screenalytics down")
+def down(data_dir: DataDirOption = None) -> None:
+    """Stop the system that runs on the data directory."""
+    from services.cli.system import take_down
+
+    take_down(data_dir)
+
+
+@app.command(epilog="Examples:  screenalytics status    screenalytics status film-1a2b3c4d --json")
+def status(
+    ep_id: Annotated[str | None, typer.Argument(help="An episode; without it, the system.")] = None,
+    data_dir: DataDirOption = None,
+    api: ApiOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the processes and models of the running system, or how far an episode is."""
+    from services.cli.status import show_episode, show_system
+
+    system = SystemOptions(data_dir, api)
+    if ep_id is None:
+        show_system(system, as_json=as_json)
+    else:
+        show_episode(ep_id, system, as_json=as_json)
+
+
+@app.command(epilog="Example:  screenalytics export film-1a2b3c4d --format csv --out tables")
+def export(
+    ep_id: Annotated[str, typer.Argument(help="The episode.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option(help="Folder to write to; made if missing.", file_okay=False, show_default=False)
+    ],
+    fmt: Annotated[ExportFormat, typer.Option("--format", help="Kind of files.")] = ExportFormat.JSONL,
+    data_dir: DataDirOption = None,
+    api: ApiOption = None,
+) -> None:
+    """Write an episode's results as files."""
+    from services.cli.export import export_episode
+
+    export_episode(ep_id, fmt, out, SystemOptions(data_dir, api))
+
+
+@app.command(epilog="Example:  screenalytics sample demo.mp4 --seconds 20")
+def sample(
+    path: Annotated[Path, typer.Argument(help="The video to write; its truth goes beside it.", dir_okay=False)],
+    seed: Annotated[int, typer.Option(help="Equal seeds draw equal episodes.")] = 1,
+    seconds: Annotated[float, typer.Option(help="Length.")] = 40.0,
+    size: Annotated[str, typer.Option(help="Width and height in pixels.", metavar="WxH")] = "960x540",
+    fps: Annotated[int, typer.Option(help="Frames per second.")] = 25,
+    cast: Annotated[
+        int | None, typer.Option(help="How many people. (default: as many as can be told apart)")
+    ] = None,
+) -> None:
+    """Draw an episode with a known cast, and the truth about it."""
+    from services.cli.sample_command import draw_sample
+
+    width, height = parse_size(size)
+    draw_sample(SampleOptions(path, seed, seconds, width, height, fps, cast))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as version_of
+
+    typer.echo(version_of("screenalytics"))

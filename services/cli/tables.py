@@ -1,0 +1,82 @@
+"""Records as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from services.client import EpisodeStatus, Identity, Worker
+from services.local import PartStatus
+
+_TRACKS_SHOWN = 6
+
+
+def identities_table(identities: Sequence[Identity]) -> Table:
+    table = _table("identity", "label", "tracks", "first seen", "last seen", "screen time")
+    for one in identities:
+        tracks = _tracks(one.track_ids)
+        times = (clock_words(one.first_ts), clock_words(one.last_ts), f"{one.screen_time_s:.1f} s")
+        _add(table, one.identity_id, one.label or "", tracks, *times)
+    return table
+
+
+def processes_table(parts: Sequence[PartStatus]) -> Table:
+    table = _table("process", "pid", "port", "state", "restarts", "remark")
+    for part in parts:
+        last_exit = "" if part.last_exit is None else f"last exit {part.last_exit}"
+        remark = part.reason or last_exit
+        _add(table, part.name, _or_dash(part.pid), _or_dash(part.port), part.state, str(part.restarts), remark)
+    return table
+
+
+def models_table(workers: Sequence[Worker]) -> Table:
+    table = _table("stage", "worker", "model", "requested", "effective", "device", "remark")
+    for worker in workers:
+        for model in worker.models:
+            places = (model.requested, model.effective, model.device)
+            _add(table, worker.stage, worker.state, model.model, *places, model.reason)
+        if not worker.models:
+            places = (worker.requested_provider or "", worker.effective_provider or "", "")
+            _add(table, worker.stage, worker.state, "-", *places, worker.reason or "")
+    return table
+
+
+def phases_table(status: EpisodeStatus) -> Table:
+    table = _table("phase", "status", "runtime", "device", "remark")
+    for phase in status.phases.values():
+        runtime = "-" if phase.runtime_s is None else f"{phase.runtime_s:.1f} s"
+        device = phase.resolved_device or phase.requested_device or "-"
+        _add(table, phase.phase, phase.status, runtime, device, "zero rows" if phase.zero_rows else "")
+    return table
+
+
+def clock_words(seconds: float | None) -> str:
+    """Minutes and seconds of the video, to a tenth."""
+    if seconds is None:
+        return "-"
+    tenths = round(seconds * 10)
+    return f"{tenths // 600}:{tenths % 600 // 10:02}.{tenths % 10}"
+
+
+def _tracks(track_ids: Sequence[int | str]) -> str:
+    shown = ", ".join(str(track_id) for track_id in track_ids[:_TRACKS_SHOWN])
+    more = len(track_ids) - _TRACKS_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _add(table: Table, *cells: str) -> None:
+    """Cells are plain text: names of people and reasons may hold what would be markup."""
+    table.add_row(*(Text(cell) for cell in cells))
+
+
+def _or_dash(value: int | None) -> str:
+    return "-" if value is None else str(value)

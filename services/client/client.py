@@ -1,0 +1,213 @@
+"""The client: one method per thing the API can do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+from urllib.parse import quote
+
+from services.client.errors import ApiError, UnexpectedAnswer, error_of
+from services.client.events import JobEvent
+from services.client.records import (
+    Artifact,
+    Episode,
+    EpisodeStatus,
+    Identity,
+    Job,
+    Worker,
+    parse,
+    parse_each,
+)
+from services.client.transport import Answer, Call, OnSent, Transport
+from services.client.watch import JobWatch
+
+# Registering reads the whole video once more on the server, to know its digest, before it answers.
+_REGISTER_WITHIN_S = 900.0
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """Values that take the place of the profile's; None keeps the profile's."""
+
+    stride: int | None = None
+    save_frames: bool | None = None
+    save_crops: bool | None = None
+    jpeg_quality: int | None = None
+    scene_detector: str | None = None
+    track_threshold: float | None = None
+    detector: str | None = None
+    embedder: str | None = None
+
+    def given(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+class Client:
+    """A session with the API at `base_url`.
+
+    `timeout_s` bounds each wait for the server. A server that refuses connections, or answers 502 to 504, is
+    tried again for `retry_for_s` before `ApiUnavailable` is raised. `user_agent` names the submitter of jobs.
+    Methods raise `ApiError`, `ApiUnavailable` and `UnexpectedAnswer`, the constructor `InvalidAddress`.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout_s: float = 30.0,
+        retry_for_s: float = 30.0,
+        user_agent: str = "screenalytics-client",
+    ) -> None:
+        self._transport = Transport(base_url, timeout_s, retry_for_s, user_agent)
+
+    @property
+    def base_url(self) -> str:
+        return self._transport.base_url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def upload(
+        self, video: Path, *, ep_id: str | None = None, replace: bool = False, on_sent: OnSent | None = None
+    ) -> Episode:
+        """Register a video by sending its bytes; `on_sent` hears of bytes sent and bytes in all.
+
+        The same content again answers with the episode that is there. Raises `OSError` for an unreadable file.
+        """
+        name = video.name.encode(errors="replace").decode()
+        params = {"filename": name, "replace": _flag(replace)} | ({"ep_id": ep_id} if ep_id else {})
+        call = Call(
+            "POST",
+            "/v1/episodes",
+            params=params,
+            body=video,
+            on_sent=on_sent,
+            headers={"Content-Type": "application/octet-stream"},
+            answer_within_s=_REGISTER_WITHIN_S,
+        )
+        return parse(Episode, self._transport.call(call).json())
+
+    def register(self, video: Path, *, ep_id: str | None = None, replace: bool = False) -> Episode:
+        """Register a video by its path, where the server allows that: it must see the same file system."""
+        body = {"path": str(video), "ep_id": ep_id, "replace": replace}
+        call = Call("POST", "/v1/episodes", json=body, answer_within_s=_REGISTER_WITHIN_S)
+        return parse(Episode, self._transport.call(call).json())
+
+    def episodes(self) -> Iterator[Episode]:
+        token = ""
+        while True:
+            answer = self._get("/v1/episodes", {"page_token": token} if token else None)
+            yield from parse_each(Episode, answer, "episodes")
+            token = str(answer.get("next_page_token") or "")
+            if not token:
+                return
+
+    def episode(self, ep_id: str) -> Episode:
+        return parse(Episode, self._get(_episode(ep_id)))
+
+    def episode_status(self, ep_id: str) -> EpisodeStatus:
+        return parse(EpisodeStatus, self._get(_episode(ep_id, "status")))
+
+    def identities(self, ep_id: str) -> list[Identity]:
+        return parse_each(Identity, self._get(_episode(ep_id, "identities")), "identities")
+
+    def artifacts(self, ep_id: str) -> list[Artifact]:
+        return parse_each(Artifact, self._get(_episode(ep_id, "artifacts")), "artifacts")
+
+    def export_names(self, ep_id: str, fmt: str) -> list[str]:
+        """Names of the files that make up the export in `fmt`, `jsonl` or `csv`."""
+        answer = self._get(_episode(ep_id, "exports"), {"format": fmt})
+        if not isinstance(answer, dict) or not isinstance(answer.get("files"), list):
+            raise UnexpectedAnswer("the answer has no list 'files'")
+        return [str(name) for name in answer["files"]]
+
+    def download_export(self, ep_id: str, name: str, target: IO[bytes]) -> None:
+        """Write one file of an export to `target`, from its start; a lost connection starts it anew."""
+        self._transport.download(Call("GET", _episode(ep_id, "exports", *name.split("/"))), target)
+
+    def submit(
+        self,
+        ep_id: str,
+        *,
+        kind: str = "pipeline",
+        profile: str | None = None,
+        device: str | None = None,
+        allow_cpu_fallback: bool = False,
+        overrides: Overrides | None = None,
+    ) -> Job:
+        """Ask for one stage of an episode, or for a pipeline of all.
+
+        When the answer to a first try was lost, the job that then stands in the way is the one it made.
+        """
+        body = {
+            "ep_id": ep_id,
+            "kind": kind,
+            "profile": profile,
+            "device": device,
+            "allow_cpu_fallback": allow_cpu_fallback,
+            "overrides": overrides.given() if overrides else {},
+        }
+        answer = self._transport.call(Call("POST", "/v1/jobs", json=body))
+        if answer.tries > 1 and (job_id := _job_in_the_way(answer)):
+            return self.job(job_id)
+        return parse(Job, answer.json())
+
+    def job(self, job_id: str) -> Job:
+        return parse(Job, self._get(_job(job_id)))
+
+    def jobs(self, *, ep_id: str | None = None, stage: str | None = None, active: bool = False) -> list[Job]:
+        params = {"ep_id": ep_id, "stage": stage, "active": _flag(active) if active else None}
+        given = {name: value for name, value in params.items() if value is not None}
+        return parse_each(Job, self._get("/v1/jobs", given), "jobs")
+
+    def cancel(self, job_id: str) -> Job:
+        """The job, cancelled or about to be; one that has ended stays as it is."""
+        return parse(Job, self._transport.call(Call("POST", f"{_job(job_id)}:cancel")).json())
+
+    def watch(self, job_id: str, *, after_seq: int = 0) -> Iterator[JobEvent]:
+        """Events of a job until it has ended, through restarts of the server.
+
+        State changes and log lines come once each, in order of `seq`, those up to `after_seq` left out.
+        """
+        path = f"{_job(job_id)}/events"
+        return iter(JobWatch(self._transport, path, after_seq, lambda: self.job(job_id)))
+
+    def workers(self) -> list[Worker]:
+        return parse_each(Worker, self._get("/v1/workers"), "workers")
+
+    def profiles(self) -> Any:
+        """The profile table as decoded JSON."""
+        return self._get("/v1/profiles")
+
+    def _get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        return self._transport.call(Call("GET", path, params=params)).json()
+
+
+def _episode(ep_id: str, *rest: str) -> str:
+    return "/".join(["/v1/episodes", *(quote(part, safe="") for part in (ep_id, *rest))])
+
+
+def _job(job_id: str) -> str:
+    return f"/v1/jobs/{quote(job_id, safe='')}"
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _job_in_the_way(answer: Answer) -> str | None:
+    error = error_of(answer.response) if answer.response.status_code == 409 else None
+    if isinstance(error, ApiError) and error.code == "conflict" and "job_id" in error.extras:
+        return str(error.extras["job_id"])
+    return None

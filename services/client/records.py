@@ -1,0 +1,227 @@
+"""What the API answers with, as frozen dataclasses.
+
+Members that a newer server adds are ignored, and states are plain text, so that an older client keeps working.
+Times are aware UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic.dataclasses import dataclass
+
+from services.client.errors import UnexpectedAnswer
+
+T = TypeVar("T")
+
+
+class JobState(StrEnum):
+    """States of jobs; a stage run can be `skipped` as well."""
+
+    WAITING = "waiting"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+
+_ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.SKIPPED})
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    width: int
+    height: int
+    fps: float
+    duration_s: float
+    codec: str
+
+
+@dataclass(frozen=True)
+class Episode:
+    """`media_info` is known once the detector has planned the video."""
+
+    ep_id: str
+    episode_uid: str
+    filename: str
+    sha256: str
+    size_bytes: int
+    container: str
+    created_at: datetime
+    media_info: MediaInfo | None = None
+
+
+@dataclass(frozen=True)
+class RunError:
+    code: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`fraction` is 0..1 of the whole stage; `rate` is in `unit` per second."""
+
+    phase: str
+    done: float
+    total: float
+    unit: str
+    fraction: float
+    rate: float | None = None
+    eta_s: float | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class StageRun:
+    run_id: str
+    stage: str
+    state: str
+    provider: str | None = None
+    requested_device: str | None = None
+    resolved_device: str | None = None
+    waiting_for: str | None = None
+    skip_reason: str | None = None
+    zero_rows: bool | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    error: RunError | None = None
+    queued_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    runtime_s: float | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    job_id: str
+    ep_id: str
+    episode_uid: str
+    kind: str
+    state: str
+    profile: str | None = None
+    requested_device: str | None = None
+    allow_cpu_fallback: bool = False
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    submitted_by: str | None = None
+    warnings: tuple[str, ...] = ()
+    error: RunError | None = None
+    stages: tuple[StageRun, ...] = ()
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in _ENDED
+
+
+@dataclass(frozen=True)
+class PhaseStatus:
+    phase: str
+    status: str
+    source: str | None = None
+    zero_rows: bool | None = None
+    manifest_exists: bool | None = None
+    last_run_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    runtime_s: float | None = None
+    requested_device: str | None = None
+    resolved_device: str | None = None
+
+
+@dataclass(frozen=True)
+class EpisodeStatus:
+    ep_id: str
+    episode_uid: str
+    phases: dict[str, PhaseStatus]
+    faces_stale: bool = False
+    cluster_stale: bool = False
+    tracks_only_fallback: bool = False
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Times are seconds of the video; `bridged_s` is time between sightings, not counted as screen time."""
+
+    identity_id: str
+    label: str | None
+    track_ids: tuple[int | str, ...]
+    size: int = 0
+    cohesion: float | None = None
+    first_ts: float | None = None
+    last_ts: float | None = None
+    screen_time_s: float = 0.0
+    bridged_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """`location` is a local path or a store URL."""
+
+    kind: str
+    stage: str
+    uri: str
+    sha256: str
+    size_bytes: int
+    rows: int | None = None
+    run_id: str | None = None
+    created_at: datetime | None = None
+    location: str | None = None
+
+
+@dataclass(frozen=True)
+class WorkerModel:
+    """Where one model was asked to execute and where it really does."""
+
+    model: str
+    requested: str
+    effective: str
+    sha256: str = ""
+    runtime: str = ""
+    device: str = ""
+    nodes: dict[str, int] = field(default_factory=dict)
+    reason: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class Worker:
+    worker_id: str
+    stage: str
+    state: str
+    requested_provider: str | None = None
+    effective_provider: str | None = None
+    reason: str | None = None
+    models: tuple[WorkerModel, ...] = ()
+    thread_cap: int | None = None
+    threads: int | None = None
+    cpu_seconds: float | None = None
+    pid: int | None = None
+    host: str | None = None
+    health_port: int | None = None
+    version: str | None = None
+    last_seen_at: datetime | None = None
+
+
+def parse(cls: type[T], value: Any) -> T:
+    """The record in decoded JSON. Raises `UnexpectedAnswer` when required members are missing."""
+    if not isinstance(value, dict):
+        raise UnexpectedAnswer(f"the answer is no {cls.__name__}: {str(value)[:200]}")
+    try:
+        return cls(**value)
+    except ValidationError as error:
+        raise UnexpectedAnswer(f"the answer is no {cls.__name__}: {error}") from error
+
+
+def parse_each(cls: type[T], answer: Any, member: str) -> list[T]:
+    """The records in `answer[member]`. Raises `UnexpectedAnswer`."""
+    if not isinstance(answer, dict) or not isinstance(answer.get(member), list):
+        raise UnexpectedAnswer(f"the answer has no list {member!r}")
+    return [parse(cls, item) for item in answer[member]]
