@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Self
 
 HEADER = struct.Struct("<BIQ")
 MAX_FACTS_BYTES = 1 << 16
+BYTES_PER_PACKET = 9  # of an index: int64 pts and a flag
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 
 from services.detector.decode_protocol import MediaLimits
-from services.detector.media import DecoderDied, probe
+from services.detector.decoder_process import DecoderDied
+from services.detector.media import probe
 from services.detector.segment_task import run_segment
 from services.detector.segments import check_whole, media_info, plan_segments
 from services.detector.stitch_task import run_stitch

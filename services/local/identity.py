@@ -9,9 +9,10 @@ which leaves it less than the namespace would: there the server owns all that ro
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from services.kit.errors import SystemUnavailable
@@ -54,14 +55,17 @@ FOR_ROOT = (USER_NAMESPACE, NOBODY, NOBODY_ACROSS_CLOSED_PARENTS)
 
 def server_identity(home: Path, executable: Path) -> ServerIdentity:
     """The first identity that can write below `home` and run `executable`. Raises `SystemUnavailable`."""
-    if os.geteuid() != 0:
-        return ServerIdentity((), uid=os.geteuid())
-    for identity in FOR_ROOT:
+    uid = os.geteuid()
+    if uid != 0 and _has_account(uid):
+        return ServerIdentity((), uid)
+    # A container may run as a uid without an account, which PostgreSQL refuses as well.
+    candidates = FOR_ROOT if uid == 0 else (replace(USER_NAMESPACE, uid=uid),)
+    for identity in candidates:
         if can_serve(identity, home, executable):
             return identity
     raise SystemUnavailable(
-        f"{executable.name} does not run as root, and no other identity on this machine reaches {home}",
-        hint="run as an ordinary user, or allow user namespaces",
+        f"{executable.name} does not run as user {uid}, and no other identity on this machine reaches {home}",
+        hint="run as an ordinary user with an account, or allow user namespaces",
     )
 
 
@@ -74,3 +78,11 @@ def can_serve(identity: ServerIdentity, home: Path, executable: Path) -> bool:
         except (OSError, subprocess.TimeoutExpired):
             return False
         return probe.returncode == 0
+
+
+def _has_account(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True

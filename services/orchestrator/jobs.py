@@ -26,7 +26,8 @@ from services.orchestrator.profiles import (
     Profile,
     check_override_names,
     effective_config,
-    warnings_for,
+    fallback_warning,
+    heavy_choices,
 )
 from services.orchestrator.settings import OrchestratorSettings
 from services.orchestrator.transitions import cancel_job, inputs_for, start_run
@@ -75,9 +76,8 @@ class Jobs:
         check_override_names(request.overrides)
         route = await self._route(request)
         planned = [self._plan(stage, route, request) for stage in request.stages]
-        warnings = [
-            text for run in planned for text in warnings_for(run.stage, run.config, route, request.device)
-        ]
+        warnings = fallback_warning(route, request.device)
+        warnings += [text for run in planned for text in heavy_choices(run.config, route)]
         try:
             async with self._database.transaction() as tx:
                 return await self._insert(tx, request, planned, warnings, submitted_by)

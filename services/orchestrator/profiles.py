@@ -138,22 +138,23 @@ def _model_name(role: str, overrides: Mapping[str, Any], catalog: Catalog) -> st
     return name
 
 
-def warnings_for(stage: Stage, config: StageConfig, route: Provider, requested: Provider) -> list[str]:
-    """What costs much heat, time or disk, so that nobody is surprised by it."""
-    found: list[str] = []
-    if route is Provider.CPU and requested is Provider.CUDA:
-        found.append(f"{stage} runs on the CPU: cuda was requested and is not available, as permitted")
-    if isinstance(config, DetectTrackConfig):
-        found += _heavy(config, route)
-    return found
+def fallback_warning(route: Provider, requested: Provider) -> list[str]:
+    if route is requested:
+        return []
+    return [f"the job runs on the CPU: {requested} was requested and is not available, as permitted"]
 
 
-def _heavy(config: DetectTrackConfig, route: Provider) -> list[str]:
+def heavy_choices(config: StageConfig, route: Provider) -> list[str]:
+    """What costs much heat, time or disk, or correctness, so that nobody is surprised by it."""
+    if not isinstance(config, DetectTrackConfig):
+        return []
     checks = {
         "every sampled frame is saved": config.save_frames,
         "every face crop is saved": config.save_crops,
         f"JPEG quality {config.jpeg_quality} makes large files": config.jpeg_quality > _LOUD_JPEG_QUALITY,
         "every frame is detected (stride 1) on the CPU": config.stride == 1 and route is Provider.CPU,
+        "no cuts are looked for, so a track may run from one person to another; "
+        "--scene-detector internal looks for them": config.scene_detector is SceneDetector.OFF,
     }
     return [text for text, holds in checks.items() if holds]
 
