@@ -22,8 +22,8 @@ _CLASSES: dict[str, type[ServiceSettings]] = {
 }
 _HEAD = """# Settings
 
-Read once when a process starts, from the environment. Lists are JSON. What a job does (stride, profile, models) is
-no setting: it belongs to the job and is shown by `GET /v1/profiles`.
+Read once when a process starts, from the environment. Lists are JSON. What a job does (stride, profile,
+models) is no setting: it belongs to the job and is shown by `GET /v1/profiles`.
 
 | setting | default | read by |
 |---|---|---|"""

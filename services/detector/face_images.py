@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from services.detector.families import Detections, Floats
+from services.detector.quality import FaceQuality, measure_quality
 from services.kit.alignment import (
     CHIP_PX,
     CHIP_TEMPLATE,
@@ -19,7 +20,6 @@ from services.kit.alignment import (
     transform_points,
     warp,
 )
-from services.kit.quality import FaceQuality, measure_quality
 
 
 @dataclass(frozen=True, slots=True)

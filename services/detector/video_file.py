@@ -16,8 +16,8 @@ import av.error
 from services.detector.decode_protocol import DecodeRequest, MediaLimits
 from services.kit.media_types import ContainerFormat
 
-# Decoders of formats that cameras, phones and editors write. FFmpeg has some two hundred more, rarely
-# fuzzed, that a hostile file could pick.
+# Decoders of formats that cameras, phones and editors write. FFmpeg has some two hundred more, for video and
+# sound, rarely fuzzed, that a hostile file could make it open while it looks at the streams.
 VIDEO_CODECS = (
     "h264", "hevc", "av1", "libdav1d", "vp8", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg", "prores",
     "dnxhd", "h263", "flv", "msmpeg4v2", "msmpeg4", "wmv1", "wmv2", "theora", "ffv1", "vc1", "wmv3", "dvvideo",
@@ -79,6 +79,7 @@ def open_video(request: DecodeRequest) -> Iterator[VideoFile]:
     options = {
         "format_whitelist": request.container,
         "protocol_whitelist": "file",
+        "codec_whitelist": ",".join(VIDEO_CODECS),
         "max_pixels": str(request.limits.max_pixels),
     }
     try:

@@ -79,8 +79,8 @@ class Database:
                 yield Transaction(connection)
         except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise SystemUnavailable(f"Postgres does not answer: {type(error).__name__}") from error
-        except psycopg.DataError as error:
-            raise InvalidRequest(f"a value cannot be stored: {error.diag.message_primary or error}") from error
+        except (psycopg.DataError, UnicodeEncodeError) as error:
+            raise InvalidRequest(f"a value cannot be stored: {error}") from error
 
     async def migrate(self) -> None:
         """Brings the schema to this release's; several replicas may call it at once."""

@@ -99,7 +99,10 @@ class Records:
             raise NotFound(f"episode {episode['ep_id']} has no such marker yet")
         return self._store.stream(key)
 
-    def content(self, row: Row) -> AsyncIterator[bytes]:
+    async def content(self, row: Row) -> AsyncIterator[bytes]:
+        """An artifact's bytes. Raises `NotFound` before the first one."""
+        if not await asyncio.to_thread(self._store.exists, row["uri"]):
+            raise NotFound(f"the file of {row['kind']} is no longer in the store")
         return self._store.stream(row["uri"])
 
     def fetch(self, row: Row, target: Path) -> None:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from services.detector.quality import measure_quality
 from services.embedder.preprocess import align, decode_chip
 from services.embedder.stage import FacesEmbedStage
 from services.kit.alignment import CHIP_PX, CHIP_TEMPLATE, similarity_transform, transform_points, warp
@@ -16,7 +17,6 @@ from services.kit.errors import InvalidRequest
 from services.kit.inference.catalog import Catalog
 from services.kit.messages import ArtifactRef, MediaRef, Task
 from services.kit.object_store import ObjectStore
-from services.kit.quality import measure_quality
 from services.kit.stage_configs import FacesEmbedConfig
 from services.kit.stages import STAGES, Cancelled, Done, Reject, Stage
 from tests.stage_context import LocalContext

@@ -87,7 +87,8 @@ def routes(episodes: Episodes, records: Records) -> APIRouter:
     async def get_artifact(ep_id: str, kind: ArtifactKind) -> Response:
         row = await records.artifact(await episodes.get(ep_id), kind)
         headers = {"Content-Length": str(row["size_bytes"]), "ETag": f'"{row["sha256"]}"'}
-        return StreamingResponse(records.content(row), headers=headers, media_type="application/octet-stream")
+        content = await records.content(row)
+        return StreamingResponse(content, headers=headers, media_type="application/octet-stream")
 
     @router.get("/{ep_id}/exports")
     async def list_exports(
@@ -113,7 +114,7 @@ def routes(episodes: Episodes, records: Records) -> APIRouter:
         episode = await episodes.get(ep_id)
         if name in exports.JSON_FILES:
             row = await records.artifact(episode, exports.JSON_FILES[name])
-            return StreamingResponse(records.content(row), media_type="application/json")
+            return StreamingResponse(await records.content(row), media_type="application/json")
         return await _export(records, episode, name)
 
     return router

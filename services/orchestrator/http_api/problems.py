@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from services.kit.errors import InvalidRequest, ScreenalyticsError
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 _TYPE = "urn:screenalytics:problem:"
 
 
-def problem(error: ScreenalyticsError, *, status: int | None = None) -> JSONResponse:
+def problem(error: ScreenalyticsError, *, status: int | None = None) -> Response:
     number = status or error.http_status
     body = {
         "type": _TYPE + error.code,
@@ -27,24 +28,25 @@ def problem(error: ScreenalyticsError, *, status: int | None = None) -> JSONResp
         "hint": error.hint,
         **error.extras,
     }
-    return JSONResponse(body, number, media_type="application/problem+json")
+    # Escaped, since what is quoted from a request may be no text that UTF-8 can carry.
+    return Response(json.dumps(body), number, media_type="application/problem+json")
 
 
 def install(app: FastAPI) -> None:
     @app.exception_handler(ScreenalyticsError)
-    async def foreseen(_: Request, error: ScreenalyticsError) -> JSONResponse:
+    async def foreseen(_: Request, error: ScreenalyticsError) -> Response:
         return problem(error)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
         faults = "; ".join(f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors())
         return problem(InvalidRequest(faults))
 
     @app.exception_handler(HTTPException)
-    async def routing(_: Request, error: HTTPException) -> JSONResponse:
+    async def routing(_: Request, error: HTTPException) -> Response:
         return problem(InvalidRequest(str(error.detail)), status=error.status_code)
 
     @app.exception_handler(Exception)
-    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
+    async def unforeseen(request: Request, error: Exception) -> Response:
         log.exception("unforeseen failure of %s %s", request.method, request.url.path, exc_info=error)
         return problem(ScreenalyticsError("the request failed for a reason that was logged"))

@@ -1,7 +1,8 @@
 """How usable an aligned face is for embedding: sharpness, contrast, size, confidence and pose.
 
-The detector ranks chips by it; the embedder rejects by it. Pose is a weak-perspective estimate from five
-landmarks, good for ranking (about 10 degrees), not a head-pose measurement.
+The detector ranks chips by it, and what it measures goes with each chip, for the embedder to reject by.
+Pose is a weak-perspective estimate from five landmarks, good for ranking (about 10 degrees), not a head-pose
+measurement.
 """
 
 from __future__ import annotations

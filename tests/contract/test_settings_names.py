@@ -1,0 +1,84 @@
+"""Every setting of every service is reachable by its documented name."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from services.kit.settings import ServiceSettings, WorkerSettings, env_name, read_settings
+from services.orchestrator.settings import OrchestratorSettings
+
+SERVICES = ("detector", "embedder", "clusterer")
+# Values that are not the default, by type; `os.environ` knows only text.
+_SAMPLES: dict[str, str] = {
+    "SCREENALYTICS_STORE__URL": "file:///elsewhere",
+    "SCREENALYTICS_STORE__OPTIONS": '{"region": "eu"}',
+    "SCREENALYTICS_MODELS__DIR": "/elsewhere",
+    "SCREENALYTICS_INFERENCE__PROVIDER": "cpu",
+    "SCREENALYTICS_WORKER__SCRATCH_DIR": "/elsewhere",
+    "SCREENALYTICS_LOG__LEVEL": "DEBUG",
+    "SCREENALYTICS_ROUTES__DECLARED": '["cluster/cpu"]',
+}
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment() -> Iterator[None]:
+    before = dict(os.environ)
+    for name in [n for n in os.environ if n.startswith("SCREENALYTICS_")]:
+        del os.environ[name]
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def settings_classes() -> list[type[ServiceSettings]]:
+    found: list[type[ServiceSettings]] = [WorkerSettings, OrchestratorSettings]
+    for service in SERVICES:
+        module = importlib.import_module(f"services.{service}.settings")
+        found += [
+            cls
+            for cls in vars(module).values()
+            if isinstance(cls, type) and issubclass(cls, ServiceSettings) and cls.__module__ == module.__name__
+        ]
+    return found
+
+
+def leaves(cls: type[BaseModel]) -> Iterator[tuple[str, str, Any]]:
+    for group, outer in cls.model_fields.items():
+        kind = outer.annotation
+        assert isinstance(kind, type), group
+        assert issubclass(kind, BaseModel), f"{cls.__name__}.{group} is no group"
+        for field, inner in kind.model_fields.items():
+            yield group, field, inner.get_default(call_default_factory=False)
+
+
+def other_value(name: str, default: Any) -> str:
+    if name in _SAMPLES:
+        return _SAMPLES[name]
+    if isinstance(default, bool):
+        return str(not default).lower()
+    if isinstance(default, int | float):
+        return str(int(default) + 3)
+    return "7" if default is None else f"{default}-other"
+
+
+def required(cls: type[ServiceSettings]) -> dict[str, str]:
+    dsn = {"SCREENALYTICS_POSTGRES__DSN": "postgresql://x"} if cls is OrchestratorSettings else {}
+    return {"SCREENALYTICS_STORE__URL": "file:///store"} | dsn
+
+
+@pytest.mark.parametrize("cls", settings_classes(), ids=lambda cls: cls.__name__)
+def test_every_field_is_read_from_its_documented_name(cls: type[ServiceSettings]) -> None:
+    for group, field, default in leaves(cls):
+        name = env_name(group, field)
+        os.environ.update(required(cls))
+        before = getattr(getattr(read_settings(cls), group), field)
+        os.environ[name] = other_value(name, default)
+        after = getattr(getattr(read_settings(cls), group), field)
+        assert after != before, name
+        del os.environ[name]

@@ -1,0 +1,93 @@
+"""`kill -9` of any one process of the system while a job runs: the job still ends, with the same answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from services.client import Client, Job, StateChange
+from services.kit.inference.placement import Provider
+from services.local import LocalSettings, SystemHandle, read_state, start_system
+from tests.e2e.conftest import Command
+
+_RETRY_FOR_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def own_system(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemHandle]:
+    """Not shared: its processes are killed."""
+    settings = LocalSettings(tmp_path_factory.mktemp("kills") / "data", Provider.CPU, models_dir=models_dir)
+    with start_system(settings) as handle:
+        yield handle
+
+
+@pytest.fixture(scope="module")
+def api(own_system: SystemHandle) -> Iterator[Client]:
+    with Client(own_system.state.api_url, retry_for_s=_RETRY_FOR_S) as client:
+        yield client
+
+
+def _run(api: Client, ep_id: str, on_running: Callable[[str], None]) -> Job:
+    job = api.submit(ep_id, device="cpu")
+    for event in api.watch(job.job_id):
+        if isinstance(event, StateChange) and event.state == "running" and event.stage is not None:
+            on_running(event.stage)
+    return api.job(job.job_id)
+
+
+def _answer(api: Client, ep_id: str) -> list[tuple[object, ...]]:
+    return [(i.identity_id, i.track_ids, i.first_ts, i.last_ts, i.screen_time_s) for i in api.identities(ep_id)]
+
+
+def test_a_job_survives_kill_9_of_every_kind_of_process(
+    own_system: SystemHandle, api: Client, media_dir: Path
+) -> None:
+    victims = {
+        "detect_track": ("postgres", "detector"),
+        "faces_embed": ("nats",),
+        "cluster": ("orchestrator",),
+    }
+    killed: list[str] = []
+
+    def kill(stage: str) -> None:
+        for part in own_system.state.parts:
+            if part.name in victims[stage] and part.name not in killed and part.pid is not None:
+                os.kill(part.pid, signal.SIGKILL)
+                killed.append(part.name)
+
+    episode = api.register(media_dir / "short_hamilton_clip.mp4")
+    undisturbed = _run(api, episode.ep_id, lambda stage: None)
+    expected = _answer(api, episode.ep_id)
+
+    disturbed = _run(api, episode.ep_id, kill)
+
+    assert undisturbed.state == disturbed.state == "succeeded"
+    assert sorted(killed) == ["detector", "nats", "orchestrator", "postgres"]
+    assert expected
+    assert _answer(api, episode.ep_id) == expected
+    restarts = {part.name: part.restarts for part in own_system.state.parts}
+    assert all(restarts[name] >= 1 for name in killed)
+
+
+def test_a_run_survives_kill_9_of_the_supervisor_it_started(
+    screenalytics: Command, media_dir: Path, tmp_path: Path
+) -> None:
+    process = screenalytics.start(
+        "run", media_dir / "asl_book.mkv", "--device", "cpu", "--data-dir", tmp_path, "--json"
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("detect_track: running"):
+            break
+    state = read_state(tmp_path)
+    assert state is not None
+    os.kill(state.supervisor_pid, signal.SIGKILL)
+    out, err = process.communicate(timeout=180)
+    assert process.returncode == 0, err
+    assert json.loads(out)["state"] == "succeeded"
+    assert read_state(tmp_path) is None

@@ -1,0 +1,337 @@
+"""The worker loop against a real broker and a real orchestrator: what becomes of each outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from services.kit import bus
+from services.kit.artifacts import JSON_KINDS, SCHEMAS, ArtifactKind, embeddings_schema, file_name, write_table
+from services.kit.errors import AcceleratorUnavailable, InvalidMedia, StageFailed
+from services.kit.messages import ArtifactRef, Segment
+from services.kit.stages import STAGES, Done, Outcome, Reject, Retry, Stage, TaskContext
+from services.kit.worker import WorkerStalled
+from services.orchestrator.feed import JobFeed
+from services.orchestrator.jobs import JobKind
+from services.orchestrator.results import ResultConsumer
+from services.orchestrator.settings import JobsSettings
+from tests.integration.kit.conftest import RunningWorker, StartWorker
+from tests.integration.parts import Parts, until
+
+
+def leave(context: TaskContext, kind: ArtifactKind) -> ArtifactRef:
+    """An empty artifact of that kind, through the real schema and the real store."""
+    path = context.scratch_dir / file_name(kind)
+    if kind in JSON_KINDS:
+        path.write_text('{"identities": [], "stats": {}}')
+    else:
+        schema = embeddings_schema(4) if kind is ArtifactKind.EMBEDDINGS else SCHEMAS[kind]
+        write_table(path, kind, schema.empty_table())
+    stored = context.store.put_file(context.output_key(path.name), path)
+    return ArtifactRef(kind, stored.key, stored.sha256, stored.size_bytes, 0)
+
+
+def work(context: TaskContext) -> Outcome:
+    """Every step of a stage, with empty artifacts and one row counted."""
+    kind, spec = context.task.kind, STAGES[Stage(context.task.stage)]
+    context.log(f"working on {kind} {context.task.ordinal}")
+    context.progress(kind, 1, 1, "steps")
+    if kind == "plan":
+        return Done(segments=tuple(Segment(i) for i in range(3)))
+    if kind == "segment":
+        return Done((leave(context, ArtifactKind.SEGMENT_DETECTIONS),))
+    return Done(tuple(leave(context, k) for k in spec.outputs), counts={spec.zero_rows_count: 1})
+
+
+async def ended(parts: Parts, job_id: str, within_s: float = 20) -> str:
+    async def state() -> str | None:
+        found, _ = await parts.states(job_id)
+        return found if found in ("succeeded", "failed", "cancelled") else None
+
+    return str(await until(state, within_s=within_s))
+
+
+async def attempts(parts: Parts) -> list[dict[str, Any]]:
+    return await parts.rows("SELECT state, error_message, log_tail FROM attempts ORDER BY created_at")
+
+
+class Held:
+    """A handler that ticks until it is released or cancelled."""
+
+    def __init__(self, *, ticks: bool = True) -> None:
+        self.entered = threading.Event()
+        self.release = threading.Event()
+        self._ticks = ticks
+
+    def __call__(self, context: TaskContext) -> Outcome:
+        self.entered.set()
+        for _ in range(3_000):  # no test lasts a minute
+            if self.release.wait(0.02):
+                break
+            if self._ticks:
+                context.tick()
+        return Done()
+
+    async def is_entered(self) -> bool:
+        return self.entered.is_set()
+
+
+async def test_three_workers_run_a_pipeline_to_success(agents: Parts, start_worker: StartWorker) -> None:
+    job_id = await agents.submitted()
+    async with AsyncExitStack() as stack:
+        workers = [await stack.enter_async_context(start_worker(work, stage=stage)) for stage in Stage]
+        assert await ended(agents, job_id) == "succeeded"
+        assert [
+            w.metrics.registry.get_sample_value("screenalytics_worker_tasks_total", {"outcome": "succeeded"})
+            for w in workers
+        ] == [5, 1, 1]
+    episode = await agents.episodes.get("show")
+    for row in await agents.records.artifacts(episode):
+        assert agents.store.exists(row["uri"]), row["kind"]
+        assert row["uri"].startswith(f"{episode['episode_uid']}/")
+    (run, *_) = (await agents.records.job(job_id))["stages"]
+    assert run["resolved_device"] == "cpu"
+
+
+async def test_what_a_handler_logs_stands_in_the_jobs_events(agents: Parts, start_worker: StartWorker) -> None:
+    job_id = await agents.submitted(JobKind.DETECT_TRACK)
+    async with start_worker(work):
+        await ended(agents, job_id)
+
+        async def lines() -> set[str] | None:
+            events = await agents.records.events(job_id, after=0)
+            found = {e["payload"]["message"] for e in events if e["type"] == "log"}
+            return found if len(found) == 5 else None
+
+        assert "working on segment 2" in await until(lines)
+
+
+async def test_a_queue_is_empty_once_its_work_is_done(agents: Parts, start_worker: StartWorker) -> None:
+    job_id = await agents.submitted(JobKind.DETECT_TRACK)
+
+    async def nothing_left() -> bool:
+        js = agents.nc.jetstream()
+        streams = [await js.stream_info(name) for name in (bus.TASKS_STREAM, bus.RESULTS_STREAM)]
+        return all(stream.state.messages == 0 for stream in streams)
+
+    async with start_worker(work):
+        await ended(agents, job_id)
+        await until(nothing_left)
+
+
+async def test_an_attempt_leaves_no_scratch_whatever_its_end(agents: Parts, start_worker: StartWorker) -> None:
+    def spill(context: TaskContext) -> Outcome:
+        (context.scratch_dir / "half.parquet").write_bytes(b"half")
+        return Reject("no")
+
+    job_id = await agents.submitted(JobKind.DETECT_TRACK)
+    async with start_worker(spill) as worker:
+        assert await ended(agents, job_id) == "failed"
+        assert list(worker.scratch_dir.iterdir()) == []
+
+
+async def test_a_cancel_reaches_a_running_handler(agents: Parts, start_worker: StartWorker) -> None:
+    held = Held()
+    job_id = await agents.submitted(JobKind.DETECT_TRACK)
+    async with start_worker(held):
+        await until(held.is_entered)
+        await agents.jobs.cancel(job_id)
+
+        async def is_let_go() -> bool:
+            return [a["state"] for a in await attempts(agents)] == ["fenced"]
+
+        await until(is_let_go, within_s=3)
+    assert await agents.states(job_id) == ("cancelled", ["cancelled"])
+
+
+async def test_a_worker_is_free_again_after_a_cancel(agents: Parts, start_worker: StartWorker) -> None:
+    held = Held()
+
+    def first_held(context: TaskContext) -> Outcome:
+        return work(context) if held.entered.is_set() else held(context)
+
+    job_id = await agents.submitted(JobKind.DETECT_TRACK)
+    async with start_worker(first_held):
+        await until(held.is_entered)
+        await agents.jobs.cancel(job_id)
+        assert await ended(agents, await agents.submit(JobKind.DETECT_TRACK)) == "succeeded"
+
+
+async def test_a_drain_hands_back_without_counting_an_attempt(agents: Parts, start_worker: StartWorker) -> None:
+    held = Held()
+    job_id = await agents.submitted(JobKind.DETECT_TRACK)
+    async with start_worker(held, drain_grace_s=0.1) as worker:
+        await until(held.is_entered)
+        worker.stop.set()
+        await worker.ended()
+
+        async def is_handed_back() -> bool:
+            return [a["state"] for a in await attempts(agents)] == ["handed_back"]
+
+        await until(is_handed_back)
+    assert await agents.rows("SELECT attempts FROM tasks") == [{"attempts": 0}]
+    async with start_worker(work):
+        assert await ended(agents, job_id) == "succeeded"
+
+
+async def test_a_drain_lets_work_finish_that_needs_less_than_the_grace(
+    agents: Parts, start_worker: StartWorker
+) -> None:
+    held = Held()
+    await agents.submitted(JobKind.DETECT_TRACK)
+    async with start_worker(held) as worker:
+        await until(held.is_entered)
+        worker.stop.set()
+        held.release.set()
+        await worker.ended()
+
+        async def is_done() -> bool:
+            return [a["state"] for a in await attempts(agents)] == ["succeeded"]
+
+        await until(is_done)
+
+
+async def test_an_unexpected_exception_is_tried_again_and_then_fails_the_job(
+    agents: Parts, start_worker: StartWorker
+) -> None:
+    def broken(context: TaskContext) -> Outcome:
+        context.log("about to break")
+        raise ZeroDivisionError("a bug")
+
+    await agents.upload()
+    job_id = await agents.limited(jobs=JobsSettings(max_attempts=2)).submit(JobKind.DETECT_TRACK)
+    async with start_worker(broken):
+        assert await ended(agents, job_id) == "failed"
+    found = await attempts(agents)
+    assert [a["state"] for a in found] == ["retry", "retry"]
+    assert "about to break" in found[-1]["log_tail"][0]
+    error = (await agents.records.job(job_id))["error"]
+    assert error["code"] == "stage-failed"
+    assert "ZeroDivisionError: a bug" in error["message"]
+
+
+async def test_a_passing_fault_is_tried_again_and_the_job_succeeds(
+    agents: Parts, start_worker: StartWorker
+) -> None:
+    tried = threading.Event()
+
+    def flaky(context: TaskContext) -> Outcome:
+        if not tried.is_set():
+            tried.set()
+            return Retry("the store was away", after_s=0.1)
+        return work(context)
+
+    job_id = await agents.submitted(JobKind.DETECT_TRACK)
+    async with start_worker(flaky):
+        assert await ended(agents, job_id) == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(InvalidMedia("no video stream"), "invalid-media"), (StageFailed("x"), None)]
+)
+async def test_bad_media_is_rejected_at_once_and_a_failed_stage_is_not(
+    agents: Parts, start_worker: StartWorker, error: Exception, code: str | None
+) -> None:
+    def refuse(_: TaskContext) -> Outcome:
+        raise error
+
+    await agents.upload()
+    job_id = await agents.limited(jobs=JobsSettings(max_attempts=2)).submit(JobKind.DETECT_TRACK)
+    async with start_worker(refuse):
+        assert await ended(agents, job_id) == "failed"
+    assert len(await attempts(agents)) == (1 if code else 2)
+    assert (await agents.records.job(job_id))["error"]["code"] == (code or "stage-failed")
+
+
+async def test_an_accelerator_that_vanishes_ends_the_worker(agents: Parts, start_worker: StartWorker) -> None:
+    def vanished(_: TaskContext) -> Outcome:
+        raise AcceleratorUnavailable("the GPU is gone")
+
+    await agents.submitted(JobKind.DETECT_TRACK)
+    async with start_worker(vanished) as worker:
+        with pytest.raises(AcceleratorUnavailable):
+            await worker.ended()
+
+
+async def test_a_handler_that_does_not_move_ends_the_worker(agents: Parts, start_worker: StartWorker) -> None:
+    held = Held(ticks=False)
+    await agents.upload()
+    await agents.limited(jobs=JobsSettings(stall_s=0.3)).submit(JobKind.DETECT_TRACK)
+    try:
+        async with start_worker(held) as worker:
+            with pytest.raises(WorkerStalled, match="has not moved"):
+                await worker.ended()
+    finally:
+        held.release.set()
+
+
+async def test_a_worker_waits_for_an_orchestrator_that_is_away(
+    parts: Parts, start_worker: StartWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    job_id = await parts.submitted(JobKind.DETECT_TRACK)
+    feed = JobFeed(parts.database.dsn, on_outbox=parts.relay.wake)
+    running = [asyncio.create_task(parts.relay.run()), asyncio.create_task(feed.run())]
+
+    async def has_asked() -> bool:
+        return "no answer yet" in caplog.text
+
+    async with start_worker(work):
+        await until(has_asked)
+        assert (await parts.states(job_id))[0] == "queued"
+        await parts.desk.start()
+        consumer = ResultConsumer(parts.nc, parts.database, parts.settings.jobs)
+        running.append(asyncio.create_task(consumer.run()))
+        assert await ended(parts, job_id) == "succeeded"
+    for task in running:
+        task.cancel()
+
+
+async def test_a_broker_that_lost_everything_loses_no_job(agents: Parts, start_worker: StartWorker) -> None:
+    held = Held()
+
+    def plan_held(context: TaskContext) -> Outcome:
+        if context.task.kind == "plan":
+            held(context)
+        return work(context)
+
+    job_id = await agents.submitted(JobKind.DETECT_TRACK)
+    async with start_worker(plan_held):
+        await until(held.is_entered)
+        js = agents.nc.jetstream()
+        for name in (bus.TASKS_STREAM, bus.RESULTS_STREAM, bus.LOGS_STREAM):
+            await js.delete_stream(name)
+        held.release.set()
+        await agents.rows("UPDATE tasks SET created_at = created_at - interval '1 minute'")
+        await agents.reaper.reap()
+        assert await ended(agents, job_id) == "succeeded"
+
+
+async def test_a_task_that_cannot_be_read_does_not_stop_the_others(
+    agents: Parts, start_worker: StartWorker
+) -> None:
+    subject = f"{bus.PREFIX}.task.detect_track.cpu.nobody.nothing"
+    await agents.nc.jetstream().publish(subject, b"\xff\xff")
+    job_id = await agents.submitted(JobKind.DETECT_TRACK)
+    async with start_worker(work):
+        assert await ended(agents, job_id) == "succeeded"
+
+
+def readiness(worker: RunningWorker) -> str | None:
+    return worker.worker.readiness_fault()
+
+
+async def test_a_worker_is_ready_while_it_works_and_not_while_it_drains(
+    agents: Parts, start_worker: StartWorker
+) -> None:
+    assert agents.nc.is_connected
+    async with start_worker() as worker:
+        assert readiness(worker) is None
+        assert worker.worker.liveness_fault() is None
+        worker.stop.set()
+        await worker.ended()
+        assert readiness(worker) == "draining"

@@ -1,0 +1,44 @@
+"""The whole orchestrator, served over HTTP on a free port."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from services.kit.settings import NatsSettings
+from services.local.nats import EmbeddedNats
+from services.local.ports import LOOPBACK, choose_ports
+from services.orchestrator.app import serve
+from services.orchestrator.settings import HttpSettings
+from tests.integration.parts import Parts, until
+
+
+@pytest.fixture
+async def api(parts: Parts, nats_server: EmbeddedNats) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an orchestrator that runs in this process, on the database and broker of `parts`."""
+    settings = parts.settings.model_copy(
+        update={
+            "http": HttpSettings(host=LOOPBACK, port=choose_ports(1)[0]),
+            "nats": NatsSettings(url=nats_server.url),
+        }
+    )
+    stop = asyncio.Event()
+    serving = asyncio.create_task(serve(settings, stop))
+    base_url = f"http://{LOOPBACK}:{settings.http.port}"
+    async with httpx.AsyncClient(base_url=base_url, timeout=30, trust_env=False) as client:
+
+        async def is_ready() -> bool:
+            if serving.done():
+                serving.result()
+            try:
+                return (await client.get("/readyz")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        await until(is_ready)
+        yield client
+    stop.set()
+    await serving

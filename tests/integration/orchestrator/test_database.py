@@ -1,0 +1,108 @@
+"""What Postgres itself holds: the moves, the closed sets, the migrations, and errors told apart."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import psycopg
+import pytest
+
+from services.kit.errors import InvalidRequest, SystemUnavailable
+from services.kit.messages import TaskOutcome
+from services.kit.stages import Stage, TaskKind
+from services.orchestrator.database import Database
+from services.orchestrator.jobs import JobKind
+from services.orchestrator.lifecycle import MOVES, State
+from services.orchestrator.sql import migrations
+from tests.integration.parts import Parts
+
+
+async def checked(parts: Parts, table: str, column: str) -> set[str]:
+    """The values that a CHECK of the table allows the column."""
+    rows = await parts.rows(
+        "SELECT pg_get_constraintdef(oid) AS text FROM pg_constraint WHERE contype = 'c' AND conrelid = %s::regclass",
+        table,
+    )
+    (found,) = [row["text"] for row in rows if f"({column} = ANY" in row["text"]]
+    return set(re.findall(r"'(\w+)'", found))
+
+
+async def test_the_moves_are_those_of_the_lifecycle(parts: Parts) -> None:
+    rows = await parts.rows("SELECT from_state, to_state FROM lifecycle_moves")
+    assert {(row["from_state"], row["to_state"]) for row in rows} == MOVES
+
+
+async def test_the_closed_sets_are_those_of_the_code(parts: Parts) -> None:
+    assert await checked(parts, "stage_runs", "state") == set(State)
+    assert await checked(parts, "jobs", "state") == set(State) - {State.SKIPPED}
+    assert await checked(parts, "stage_runs", "stage") == set(Stage)
+    assert await checked(parts, "jobs", "kind") == set(JobKind)
+    assert await checked(parts, "tasks", "kind") == set(TaskKind)
+    assert await checked(parts, "attempts", "state") == set(TaskOutcome) | {"open", "fenced"}
+
+
+@pytest.mark.usefixtures("own_database")
+@pytest.mark.parametrize("table", ["jobs", "stage_runs"])
+async def test_every_move_that_the_table_does_not_name_is_refused(parts: Parts, table: str) -> None:
+    job_id = await parts.submitted(JobKind.DETECT_TRACK)
+    states = [s for s in State if table == "stage_runs" or s is not State.SKIPPED]
+    for before in states:
+        for after in states:
+            await parts.rows(f"ALTER TABLE {table} DISABLE TRIGGER {table}_move")
+            await parts.rows(f"UPDATE {table} SET state = %s WHERE job_id = %s", before, job_id)
+            await parts.rows(f"ALTER TABLE {table} ENABLE TRIGGER {table}_move")
+            move = parts.rows(f"UPDATE {table} SET state = %s WHERE job_id = %s", after, job_id)
+            if before is after or (before, after) in MOVES:
+                await move
+            else:
+                with pytest.raises(psycopg.errors.CheckViolation, match="illegal move"):
+                    await move
+
+
+async def test_two_replicas_may_migrate_at_once(empty_dsn: str) -> None:
+    databases = [Database(empty_dsn, pool_size=2) for _ in range(3)]
+    await asyncio.gather(*(database.open() for database in databases))
+    async with await psycopg.AsyncConnection.connect(empty_dsn) as connection:
+        cursor = await connection.execute("SELECT number FROM schema_migrations ORDER BY number")
+        assert [row[0] for row in await cursor.fetchall()] == [number for number, _ in migrations()]
+    for database in databases:
+        await database.close()
+
+
+async def test_migrating_again_changes_nothing(database: Database, parts: Parts) -> None:
+    job_id = await parts.submitted()
+    await database.migrate()
+    assert (await parts.states(job_id))[0] == "queued"
+
+
+async def test_a_block_that_fails_commits_nothing(parts: Parts) -> None:
+    await parts.upload()
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the block is what is tested
+        async with parts.database.transaction() as tx:
+            await tx.run("supersede_episode", ep_id="show")
+            raise ZeroDivisionError
+    assert await parts.episodes.get("show")
+
+
+async def test_postgres_that_is_away_is_the_systems_fault(dsn: str) -> None:
+    nowhere = Database("postgresql://nobody@127.0.0.1:1/none", pool_size=2)
+    nowhere._pool.timeout = 0.1
+    assert not await nowhere.is_answering()
+    with pytest.raises(SystemUnavailable):
+        async with nowhere.transaction():
+            pass
+
+
+async def test_a_server_that_ends_our_connections_is_used_again(parts: Parts) -> None:
+    await parts.upload()
+    await parts.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    assert await parts.episodes.get("show")
+
+
+async def test_a_value_that_postgres_has_no_form_for_is_the_callers_fault(parts: Parts) -> None:
+    with pytest.raises(InvalidRequest):
+        await parts.episodes.get("nul\x00")

@@ -1,0 +1,277 @@
+"""The client against a real HTTP server that answers as each test scripts it."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from services.client import (
+    ApiError,
+    ApiUnavailable,
+    Client,
+    InvalidAddress,
+    LogLine,
+    Overrides,
+    StateChange,
+    UnexpectedAnswer,
+)
+
+JOB = {"job_id": "j1", "ep_id": "e1", "episode_uid": "u1", "kind": "pipeline", "state": "running"}
+EPISODE = {
+    "ep_id": "e1",
+    "episode_uid": "u1",
+    "filename": "a.mp4",
+    "sha256": "00",
+    "size_bytes": 3,
+    "container": "mp4",
+    "created_at": "2026-01-01T00:00:00Z",
+}
+
+Handler = Callable[[Request], Any]
+
+
+class ScriptedApi:
+    """Answers each (method, path) with its scripted answers in turn; the last one repeats."""
+
+    def __init__(self) -> None:
+        self._answers: dict[tuple[str, str], list[Any]] = {}
+        self.requests: list[tuple[Request, bytes]] = []
+        self.app = FastAPI()
+        self.app.add_route("/{path:path}", self._serve, methods=["GET", "POST"])
+
+    def on(self, method: str, path: str, *answers: Any) -> None:
+        self._answers[method, path] = list(answers)
+
+    def sent(self, method: str, path: str) -> list[tuple[Request, bytes]]:
+        return [r for r in self.requests if (r[0].method, r[0].url.path) == (method, path)]
+
+    async def _serve(self, request: Request) -> Response:
+        self.requests.append((request, await request.body()))
+        answers = self._answers.get((request.method, request.url.path))
+        if not answers:
+            return problem(404, "not-found", "no such thing")
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        return answer() if callable(answer) else JSONResponse(answer)
+
+
+def problem(status: int, code: str, detail: str, **extras: Any) -> JSONResponse:
+    body = {"type": f"urn:screenalytics:problem:{code}", "title": code, "status": status, "detail": detail}
+    return JSONResponse(body | {"code": code} | extras, status, media_type="application/problem+json")
+
+
+def sse(*events: tuple[str, dict[str, Any]], is_cut: bool = False) -> Callable[[], StreamingResponse]:
+    """An event stream; one that is cut loses its connection amid an event."""
+
+    async def stream() -> AsyncIterator[str]:
+        yield ": keep-alive\n\n"
+        for name, data in events:
+            id_line = f"id: {data['seq']}\n" if "seq" in data else ""
+            yield f"{id_line}event: {name}\ndata: {json.dumps(data)}\n\n"
+        if is_cut:
+            yield 'event: log\nid: 99\ndata: {"seq"'
+            raise ConnectionError("the server goes away")
+
+    return lambda: StreamingResponse(stream(), media_type="text/event-stream")
+
+
+def lost_answer() -> StreamingResponse:
+    async def stream() -> AsyncIterator[str]:
+        yield "{"
+        raise ConnectionError("the server goes away")
+
+    return StreamingResponse(stream(), 202, media_type="application/json")
+
+
+def state(seq: int, name: str) -> tuple[str, dict[str, Any]]:
+    return "state", {"seq": seq, "stage": None, "state": name, "reason": None, "at": "2026-01-01T00:00:00Z"}
+
+
+def log(seq: int, message: str) -> tuple[str, dict[str, Any]]:
+    return "log", {"seq": seq, "stage": "cluster", "level": "info", "message": message, "is_noisy": False}
+
+
+@contextmanager
+def serving(app: FastAPI, listener: socket.socket) -> Iterator[None]:
+    config = uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """Bound and not yet listening: until a server takes it over, connections are refused."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", port))
+        yield bound
+
+
+@pytest.fixture
+def url(listener: socket.socket) -> str:
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def api() -> ScriptedApi:
+    return ScriptedApi()
+
+
+@pytest.fixture
+def client(api: ScriptedApi, listener: socket.socket, url: str) -> Iterator[Client]:
+    with serving(api.app, listener), Client(url, retry_for_s=10.0) as client:
+        yield client
+
+
+def test_a_call_waits_for_a_server_that_is_still_starting(
+    api: ScriptedApi, listener: socket.socket, url: str
+) -> None:
+    api.on("GET", "/v1/jobs/j1", JOB)
+    answers: list[str] = []
+    with Client(url, retry_for_s=30.0) as client:
+        caller = threading.Thread(target=lambda: answers.append(client.job("j1").state))
+        caller.start()
+        with serving(api.app, listener):
+            caller.join()
+    assert answers == ["running"]
+
+
+def test_a_refused_connection_becomes_unavailable_when_the_retry_time_is_up(url: str) -> None:
+    with Client(url, retry_for_s=0.2) as client, pytest.raises(ApiUnavailable, match=url):
+        client.workers()
+
+
+def test_a_503_is_tried_again(api: ScriptedApi, client: Client) -> None:
+    api.on("GET", "/v1/jobs/j1", lambda: problem(503, "system-unavailable", "no database"), JOB)
+    assert client.job("j1").job_id == "j1"
+    assert len(api.requests) == 2
+
+
+def test_a_lasting_503_becomes_unavailable_with_the_servers_reason(api: ScriptedApi, client: Client) -> None:
+    api.on("GET", "/v1/workers", lambda: problem(503, "system-unavailable", "no database"))
+    with Client(client.base_url, retry_for_s=0.0) as hasty, pytest.raises(ApiUnavailable, match="no database"):
+        hasty.workers()
+
+
+def test_a_problem_keeps_its_code_hint_and_extra_members(api: ScriptedApi, client: Client) -> None:
+    conflict = problem(409, "conflict", "a job is running", hint="wait for it", job_id="j7")
+    api.on("POST", "/v1/jobs", lambda: conflict)
+    with pytest.raises(ApiError) as caught:
+        client.submit("e1")
+    assert (caught.value.code, caught.value.status, caught.value.hint) == ("conflict", 409, "wait for it")
+    assert caught.value.extras == {"job_id": "j7"}
+    assert len(api.requests) == 1
+
+
+def test_a_page_of_another_server_is_an_unexpected_answer(api: ScriptedApi, client: Client) -> None:
+    api.on("GET", "/v1/workers", lambda: Response("<html>", 200))
+    api.on("GET", "/v1/profiles", lambda: Response("<html>", 404))
+    with pytest.raises(UnexpectedAnswer, match="JSON"):
+        client.workers()
+    with pytest.raises(UnexpectedAnswer, match="404"):
+        client.profiles()
+
+
+@pytest.mark.parametrize("address", ["localhost:8080", "ftp://host", "http://", "http://[::1"])
+def test_a_text_that_is_no_http_address_is_refused_at_once(address: str) -> None:
+    with pytest.raises(InvalidAddress, match="no HTTP address"):
+        Client(address)
+
+
+def test_a_submit_whose_answer_was_lost_finds_the_job_it_made(api: ScriptedApi, client: Client) -> None:
+    api.on("POST", "/v1/jobs", lost_answer, lambda: problem(409, "conflict", "running", job_id="j1"))
+    api.on("GET", "/v1/jobs/j1", JOB)
+    assert client.submit("e1", overrides=Overrides(stride=2, save_frames=True)).job_id == "j1"
+    (_, first), (_, second) = api.sent("POST", "/v1/jobs")
+    assert json.loads(first) == json.loads(second)
+    assert json.loads(first)["overrides"] == {"stride": 2, "save_frames": True}
+
+
+def test_an_upload_is_sent_again_in_full_after_a_503(api: ScriptedApi, client: Client, tmp_path: Path) -> None:
+    video = tmp_path / "Ünïcode film.mp4"
+    video.write_bytes(bytes(range(256)) * 10_000)
+    reports: list[tuple[int, int]] = []
+    api.on("POST", "/v1/episodes", lambda: problem(503, "system-unavailable", "starting"), EPISODE)
+    assert client.upload(video, ep_id="e1", on_sent=lambda *sent: reports.append(sent)).ep_id == "e1"
+    uploads = api.sent("POST", "/v1/episodes")
+    assert [body == video.read_bytes() for _, body in uploads] == [True, True]
+    assert uploads[0][0].query_params["filename"] == "Ünïcode film.mp4"
+    assert uploads[0][0].headers["content-length"] == "2560000"
+    assert reports[-1] == (2_560_000, 2_560_000)
+
+
+def test_members_of_a_newer_server_are_ignored(api: ScriptedApi, client: Client) -> None:
+    stage = {"run_id": "r1", "stage": "cluster", "state": "dreaming", "mood": "fine"}
+    api.on("GET", "/v1/jobs/j1", JOB | {"colour": "blue", "stages": [stage]})
+    assert client.job("j1").stages[0].state == "dreaming"
+
+
+def test_an_answer_without_a_required_member_is_unexpected(api: ScriptedApi, client: Client) -> None:
+    api.on("GET", "/v1/jobs/j1", {"job_id": "j1"})
+    with pytest.raises(UnexpectedAnswer, match="ep_id"):
+        client.job("j1")
+
+
+def test_pages_of_episodes_are_followed_to_the_last(api: ScriptedApi, client: Client) -> None:
+    first = {"episodes": [EPISODE], "next_page_token": "t"}
+    api.on("GET", "/v1/episodes", first, {"episodes": [EPISODE | {"ep_id": "e2"}], "next_page_token": ""})
+    assert [episode.ep_id for episode in client.episodes()] == ["e1", "e2"]
+    assert api.requests[1][0].query_params["page_token"] == "t"
+
+
+def test_a_download_that_was_cut_off_starts_anew(api: ScriptedApi, client: Client) -> None:
+    api.on("GET", "/v1/episodes/e1/exports/runs/cluster.json", lost_answer, {"phase": "cluster"})
+    target = io.BytesIO()
+    client.download_export("e1", "runs/cluster.json", target)
+    assert json.loads(target.getvalue()) == {"phase": "cluster"}
+
+
+def test_a_watch_resumes_after_the_last_event_it_saw_and_doubles_none(api: ScriptedApi, client: Client) -> None:
+    api.on("GET", "/v1/jobs/j1", JOB)
+    first = sse(state(1, "queued"), log(2, "one"), is_cut=True)
+    overlapping = sse(
+        log(2, "one"), state(3, "running"), ("later-kind", {"seq": 4}), log(5, "two"), ("end", {})
+    )
+    api.on("GET", "/v1/jobs/j1/events", first, overlapping)
+    events = list(client.watch("j1"))
+    assert [e.seq for e in events if isinstance(e, StateChange | LogLine)] == [1, 2, 3, 5]
+    (opening, _), (resumption, _) = api.sent("GET", "/v1/jobs/j1/events")
+    assert "last-event-id" not in opening.headers
+    assert resumption.headers["last-event-id"] == "2"
+
+
+def test_a_watch_ends_with_a_job_whose_server_sends_no_end(api: ScriptedApi, client: Client) -> None:
+    api.on("GET", "/v1/jobs/j1", JOB, JOB | {"state": "succeeded"})
+    api.on("GET", "/v1/jobs/j1/events", lambda: problem(503, "system-unavailable", "no streams"))
+    assert list(client.watch("j1")) == []
+
+
+def test_a_watch_of_an_unknown_job_says_so(api: ScriptedApi, client: Client) -> None:
+    with pytest.raises(ApiError) as caught:
+        list(client.watch("j9"))
+    assert caught.value.code == "not-found"
+
+
+def test_a_watch_reports_a_server_that_stays_away(api: ScriptedApi, client: Client, url: str) -> None:
+    api.on("GET", "/v1/jobs/j1/events", sse(state(1, "queued"), is_cut=True))
+    api.on("GET", "/v1/jobs/j1", lambda: problem(502, "bad-gateway", "gone"))
+    with Client(url, retry_for_s=0.2) as hasty, pytest.raises(ApiUnavailable, match="gone"):
+        list(hasty.watch("j1"))

@@ -1,0 +1,112 @@
+"""Progress that only moves forward, with a smoothed rate."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.kit.messages import Progress
+from services.orchestrator.progress import Snapshot, run_progress, snapshot
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def progress(done: float, *, at_s: float, total: float = 100, phase: str = "decode") -> Progress:
+    at = (START + timedelta(seconds=at_s)).isoformat()
+    return Progress("j", "r", "t", "a", 1, "detect_track", phase, done, total, "frames", at)
+
+
+def story(*steps: Progress) -> list[Snapshot]:
+    shown: list[Snapshot] = []
+    for step in steps:
+        shown.append(snapshot(step, shown[-1] if shown else None))
+    return shown
+
+
+def test_the_first_snapshot_knows_no_rate() -> None:
+    (first,) = story(progress(10, at_s=0))
+    assert (first.fraction, first.rate, first.eta_s) == (0.1, None, None)
+
+
+def test_a_steady_rate_gives_the_time_that_is_left() -> None:
+    last = story(*(progress(10 * i, at_s=i) for i in range(6)))[-1]
+    assert last.rate == pytest.approx(10)
+    assert last.eta_s == pytest.approx(5)
+
+
+def test_a_stutter_moves_the_rate_only_a_little() -> None:
+    shown = story(*(progress(10 * i, at_s=i) for i in range(6)), progress(50, at_s=6))
+    assert shown[-1].rate is not None
+    assert 5 < shown[-1].rate < 10
+
+
+def test_a_snapshot_that_arrives_late_takes_nothing_back() -> None:
+    shown = story(progress(50, at_s=5), progress(40, at_s=4))
+    assert shown[-1].done == 50
+    assert shown[-1].fraction == 0.5
+
+
+def test_a_new_phase_counts_its_own_units_and_keeps_the_fraction() -> None:
+    shown = story(progress(90, at_s=1), progress(1, at_s=2, total=10, phase="write"))
+    assert shown[-1].done == 1
+    assert shown[-1].phase == "write"
+    assert shown[-1].fraction == 0.9
+    assert shown[-1].rate is None
+
+
+def test_a_phase_without_a_total_has_no_fraction_and_does_not_divide_by_it() -> None:
+    (only,) = story(progress(5, at_s=0, total=0))
+    assert only.fraction == 0.0
+    assert only.eta_s is None
+
+
+@settings(max_examples=100, deadline=None, database=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 1e6), st.floats(-5, 100), st.floats(0, 1e6), st.sampled_from(["decode", "write"])
+        ),
+        max_size=12,
+    )
+)
+def test_the_fraction_never_falls_and_the_rate_is_never_negative(
+    steps: list[tuple[float, float, float, str]],
+) -> None:
+    shown = story(*(progress(d, at_s=s, total=t, phase=p) for d, s, t, p in steps))
+    fractions = [s.fraction for s in shown]
+    assert fractions == sorted(fractions)
+    assert all(0 <= f <= 1 for f in fractions)
+    assert all(s.rate is None or s.rate >= 0 for s in shown)
+    assert all(s.eta_s is None or s.eta_s >= 0 for s in shown)
+
+
+def row(kind: str, state: str, fraction: float | None, phase: str = "decode") -> dict[str, Any]:
+    shown = None if fraction is None else {"fraction": fraction, "phase": phase}
+    return {"kind": kind, "state": state, "progress": shown}
+
+
+def test_a_run_shows_the_phase_of_the_task_in_work() -> None:
+    rows = [
+        row("plan", "done", 1.0, "plan"),
+        row("segment", "done", 1.0),
+        row("segment", "live", 0.5, "detect"),
+    ]
+    shown = run_progress(rows)
+    assert shown is not None
+    assert shown["phase"] == "detect"
+    assert shown["fraction"] == pytest.approx(0.01 + 0.94 * 0.75)
+
+
+def test_a_run_of_which_nothing_is_heard_shows_nothing() -> None:
+    assert run_progress([row("plan", "live", None)]) is None
+    assert run_progress([]) is None
+
+
+def test_a_finished_task_counts_whole_though_its_last_snapshot_was_lost() -> None:
+    shown = run_progress([row("plan", "done", None), row("segment", "live", 0.0)])
+    assert shown is not None
+    assert shown["fraction"] == pytest.approx(0.01)
