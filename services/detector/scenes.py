@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 # A shot shorter than this is taken for a flash or the blended frames of one cut.
 MIN_SHOT_FRAMES = 4
-# The neighbourhood: this many frames on either side, after a gap for the blended frame beside a cut.
-_NEIGHBOURS = 8
-_GAP = 1
-# Typical is the 75th percentile, not the median: film pulled up to a higher frame rate repeats frames, and
-# half of its scores are zero.
+_NEIGHBOURS = 8  # frames on either side
+# Typical is the 75th percentile: not the median, since film pulled up to a higher frame rate repeats frames
+# and half of its scores are zero; not the maximum, since a blended frame may stand beside a cut.
 _TYPICAL_PERCENTILE = 75.0
 
 
@@ -67,8 +65,8 @@ def _is_cut(scores: NDArray[np.float64], i: int, rule: CutRule) -> bool:
 
 
 def _typical(scores: NDArray[np.float64], i: int) -> float:
-    before = scores[max(0, i - _GAP - _NEIGHBOURS) : max(0, i - _GAP)]
-    after = scores[i + 1 + _GAP : i + 1 + _GAP + _NEIGHBOURS]
+    before = scores[max(0, i - _NEIGHBOURS) : i]
+    after = scores[i + 1 : i + 1 + _NEIGHBOURS]
     return max(
         (float(np.percentile(side, _TYPICAL_PERCENTILE)) for side in (before, after) if len(side)), default=0.0
     )

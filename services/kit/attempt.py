@@ -116,7 +116,10 @@ class Attempt:
         self._publish(bus.log_subject(task.job_id), encode(line))
 
     def _publish(self, subject: str, payload: bytes) -> None:
-        self._loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self._send(subject, payload)))
+        try:
+            self._loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self._send(subject, payload)))
+        except RuntimeError as error:
+            raise Cancelled from error  # the worker has ended under its handler
 
 
 def run_handler(handler: StageHandler, attempt: Attempt) -> Outcome | None:

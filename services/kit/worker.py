@@ -357,13 +357,18 @@ def _in_daemon_thread(function: Callable[[], T]) -> asyncio.Future[T]:
         if not future.cancelled():
             setter(value)
 
+    def tell(setter: Callable[[Any], None], value: Any) -> None:
+        # The loop may have ended under a handler that did not stop in time.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, setter, value)
+
     def work() -> None:
         try:
             value = function()
         except BaseException as error:  # noqa: BLE001 - raised again by whoever awaits the future
-            loop.call_soon_threadsafe(settle, future.set_exception, error)
+            tell(future.set_exception, error)
         else:
-            loop.call_soon_threadsafe(settle, future.set_result, value)
+            tell(future.set_result, value)
 
     threading.Thread(target=work, name="handler", daemon=True).start()
     return future

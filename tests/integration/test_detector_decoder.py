@@ -238,7 +238,7 @@ def long_video(tmp_path_factory: pytest.TempPathFactory) -> Media:
 
 
 def only_child() -> psutil.Process:
-    (child,) = psutil.Process().children()
+    (child,) = (c for c in psutil.Process().children() if "services.detector.decoder" in c.cmdline())
     return child
 
 
@@ -309,6 +309,9 @@ def test_a_decoder_does_not_outlive_a_killed_worker(long_video: Media) -> None:
         assert owner.stdout is not None
         assert owner.stdout.readline() == b"decoding\n"
         (child,) = psutil.Process(owner.pid).children()
+        child.suspend()  # so that it cannot end by itself, when its pipe breaks
         os.kill(owner.pid, signal.SIGKILL)
-        gone, _ = psutil.wait_procs([child], timeout=10)
+        gone, alive = psutil.wait_procs([child], timeout=10)
+        for orphan in alive:
+            orphan.kill()
     assert gone == [child]

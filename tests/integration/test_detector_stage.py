@@ -403,3 +403,14 @@ def test_a_text_file_is_rejected(catalog: Catalog, tmp_path: Path) -> None:
     assert isinstance(outcome, Reject)
     assert outcome.code == "invalid-media"
     assert "MP4" in outcome.reason
+
+
+def test_a_store_that_is_no_folder_serves_as_well(media_dir: Path, catalog: Catalog, tmp_path: Path) -> None:
+    video = media_dir / "short_hamilton_clip.mp4"
+    local = Run(tmp_path / "local", catalog, video, CONFIG.model_copy(update={"segment_s": 3.0})).whole()
+    remote = Run(tmp_path / "remote", catalog, video, CONFIG.model_copy(update={"segment_s": 3.0}))
+    remote.store = ObjectStore("memory:///")
+    remote.store.put_file("media", video)
+    result = remote.whole()
+    for ref, expected in zip(result.stitch.outputs, local.stitch.outputs, strict=True):
+        assert (ref.kind, ref.sha256) == (expected.kind, expected.sha256)

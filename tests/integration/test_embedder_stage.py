@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pyarrow as pa
@@ -13,7 +16,7 @@ from services.embedder.preprocess import align, decode_chip
 from services.embedder.stage import FacesEmbedStage
 from services.kit.alignment import CHIP_PX, CHIP_TEMPLATE, similarity_transform, transform_points, warp
 from services.kit.artifacts import SCHEMAS, ArtifactKind, embeddings_schema, read_table, write_table
-from services.kit.errors import InvalidRequest
+from services.kit.errors import InvalidRequest, SystemUnavailable
 from services.kit.inference.catalog import Catalog
 from services.kit.messages import ArtifactRef, MediaRef, Task
 from services.kit.object_store import ObjectStore
@@ -257,14 +260,17 @@ def test_the_chips_are_not_changed(studio):
 def test_a_damaged_chips_file_is_refused(studio):
     context = studio.context(noise_chips(4))
     studio.store.local_path(context.task.inputs[0].uri).write_bytes(b"PAR1 no table PAR1")
-    with pytest.raises(InvalidRequest, match="damaged"):
+    with pytest.raises(SystemUnavailable, match="digest"):
         FacesEmbedStage(studio.catalog).run(context)
 
 
 def test_a_table_with_other_columns_is_refused(studio):
     context = studio.context([])
-    path = studio.store.local_path(context.task.inputs[0].uri)
+    ref = context.task.inputs[0]
+    path = studio.store.local_path(ref.uri)
     pq.write_table(pa.table({"chip_id": [1]}), path)
+    other = replace(ref, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    context.task = replace(context.task, inputs=(other,))
     with pytest.raises(InvalidRequest, match="not those of this release"):
         FacesEmbedStage(studio.catalog).run(context)
 

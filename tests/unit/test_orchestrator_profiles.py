@@ -29,7 +29,7 @@ def config(stage: Stage, profile: Profile = DEFAULT_PROFILE, **overrides: Any) -
 
 # The table of the product: stride, detector long side, scene detector, chips per track, thread cap.
 TABLE = {
-    Profile.LOW_POWER: (8, 480, "off", 4, 2),
+    Profile.LOW_POWER: (8, 480, "internal", 4, 2),
     Profile.BALANCED: (5, 640, "internal", 6, 4),
     Profile.PERFORMANCE: (1, 960, "pyscenedetect", 12, None),
 }
