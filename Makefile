@@ -40,6 +40,7 @@ demo: setup ## Run the main job on the sample episode, or on yours: make demo VI
 ifdef VIDEO
 	@$(BIN)/screenalytics run "$(VIDEO)" --allow-cpu-fallback --data-dir $(OUT)/demo
 else
+	@mkdir -p $(OUT)
 	@$(BIN)/screenalytics sample $(OUT)/sample.mp4
 	@$(BIN)/screenalytics run $(OUT)/sample.mp4 --truth $(OUT)/sample.json --allow-cpu-fallback --data-dir $(OUT)/demo
 endif
@@ -76,6 +77,7 @@ protos: setup ## Generate services/pb from protos
 
 .PHONY: docs
 docs: setup ## Generate the tables of docs that are made from code
+	@mkdir -p $(OUT)
 	@$(BIN)/python docs/generate_settings.py > $(OUT)/settings.md && mv $(OUT)/settings.md docs/settings.md
 
 .PHONY: lock
