@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -12,8 +11,7 @@ import pytest
 
 from services.client import Client, Job, StateChange
 from services.kit.inference.placement import Provider
-from services.local import LocalSettings, SystemHandle, read_state, start_system
-from tests.e2e.conftest import Command
+from services.local import LocalSettings, SystemHandle, start_system
 
 _RETRY_FOR_S = 60.0
 
@@ -72,22 +70,3 @@ def test_a_job_survives_kill_9_of_every_kind_of_process(
     assert _answer(api, episode.ep_id) == expected
     restarts = {part.name: part.restarts for part in own_system.state.parts}
     assert all(restarts[name] >= 1 for name in killed)
-
-
-def test_a_run_survives_kill_9_of_the_supervisor_it_started(
-    screenalytics: Command, media_dir: Path, tmp_path: Path
-) -> None:
-    process = screenalytics.start(
-        "run", media_dir / "asl_book.mkv", "--device", "cpu", "--data-dir", tmp_path, "--json"
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("detect_track: running"):
-            break
-    state = read_state(tmp_path)
-    assert state is not None
-    os.kill(state.supervisor_pid, signal.SIGKILL)
-    out, err = process.communicate(timeout=180)
-    assert process.returncode == 0, err
-    assert json.loads(out)["state"] == "succeeded"
-    assert read_state(tmp_path) is None
