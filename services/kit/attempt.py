@@ -8,9 +8,10 @@ import shutil
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
+from typing import Any, TypeVar
 
 from services.kit import bus
 from services.kit.errors import AcceleratorUnavailable, InvalidInput, ScreenalyticsError
@@ -27,6 +28,8 @@ _LOG_TAIL_LINES = 40
 
 # Sends a payload to a subject; called on the event loop.
 Send = Callable[[str, bytes], Awaitable[None]]
+
+T = TypeVar("T")
 
 
 class Attempt:
@@ -141,6 +144,32 @@ def run_handler(handler: StageHandler, attempt: Attempt) -> Outcome | None:
     except Exception as error:
         log.exception("the handler failed")
         return Retry(f"{type(error).__name__}: {error}")
+
+
+def in_daemon_thread(function: Callable[[], T]) -> asyncio.Future[T]:
+    """Unlike the default executor's, such a thread does not keep a process alive that must end."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(setter: Callable[[Any], None], value: Any) -> None:
+        if not future.cancelled():
+            setter(value)
+
+    def tell(setter: Callable[[Any], None], value: Any) -> None:
+        # The loop may have ended under a handler that did not stop in time.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, setter, value)
+
+    def work() -> None:
+        try:
+            value = function()
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever awaits the future
+            tell(future.set_exception, error)
+        else:
+            tell(future.set_result, value)
+
+    threading.Thread(target=work, name="handler", daemon=True).start()
+    return future
 
 
 @contextmanager

@@ -10,23 +10,20 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any, TypeVar
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
 from ulid import ULID
 
 from services.kit import bus
-from services.kit.attempt import Attempt, run_handler, scratch_folder
+from services.kit.attempt import Attempt, in_daemon_thread, run_handler, scratch_folder
+from services.kit.delivery import Delivery, fetch_one, next_wait_s, settle
 from services.kit.errors import InvalidRequest, SystemUnavailable
 from services.kit.inference.pool import ModelPool
 from services.kit.messages import (
@@ -52,35 +49,15 @@ from services.kit.threads import process_cpu_seconds, process_threads
 
 log = logging.getLogger(__name__)
 
-_FETCH_S = 1.0
 _RETRY_S = 0.5
 _MISMATCH_DELAY_S = 5.0
 _CANCEL_GRACE_S = 3.0
-
-T = TypeVar("T")
 
 
 class WorkerStalled(SystemUnavailable):
     """A handler stopped ticking; only ending the process frees what it holds."""
 
     code = "worker-stalled"
-
-
-@dataclass(slots=True)
-class Delivery:
-    """One message from the work queue, and when the broker last heard that it is in work."""
-
-    message: Msg
-    beat_at: float
-
-    async def beat(self) -> None:
-        await self.message.in_progress()
-        self.beat_at = monotonic()
-
-    @property
-    def is_expired(self) -> bool:
-        """Past `ack_wait` the broker has given the task to someone else."""
-        return monotonic() - self.beat_at > bus.ACK_WAIT_S
 
 
 class Worker:
@@ -143,7 +120,7 @@ class Worker:
         log.info("worker %s serves %s on %s", self._presence.worker_id, stage, route)
         while not stop.is_set():
             self._looped_at = monotonic()
-            message = await _fetch_one(queue)
+            message = await fetch_one(queue)
             if message is None:
                 continue
             if stop.is_set():
@@ -223,16 +200,16 @@ class Worker:
         self._metrics.tasks.labels(result.outcome).inc()
         await self._report(result, delivery)
         with suppress(NatsError):
-            await _settle(delivery.message, result, was_cancelled=outcome is None and not was_drained)
+            await settle(delivery.message, result, was_cancelled=outcome is None and not was_drained)
 
     async def _work(
         self, attempt: Attempt, delivery: Delivery, stop: asyncio.Event
     ) -> tuple[Outcome | None, bool]:
         """(outcome, was drained): runs the handler in a thread and keeps the delivery alive meanwhile."""
-        work = _in_daemon_thread(lambda: run_handler(self._handler, attempt))
+        work = in_daemon_thread(lambda: run_handler(self._handler, attempt))
         drain_at: float | None = None
         while not work.done():
-            await asyncio.wait({work}, timeout=_next_wait(delivery, is_draining=stop.is_set()))
+            await asyncio.wait({work}, timeout=next_wait_s(delivery, is_draining=stop.is_set()))
             self._looped_at = monotonic()
             if attempt.idle_s > attempt.task.stall_s:
                 raise WorkerStalled(f"task {attempt.task.task_id} has not moved for {attempt.idle_s:.0f} s")
@@ -325,58 +302,6 @@ class Worker:
     async def _send(self, subject: str, payload: bytes) -> None:
         with suppress(NatsError):
             await self._nc.publish(subject, payload)
-
-
-async def _settle(message: Msg, result: TaskResult, *, was_cancelled: bool) -> None:
-    """What the broker does with the task: another attempt is a redelivery of the same message."""
-    if result.outcome is TaskOutcome.RETRY:
-        await message.nak(delay=result.retry_after_s)
-    elif result.outcome is TaskOutcome.HANDED_BACK and not was_cancelled:
-        await message.nak()
-    else:
-        await message.ack()
-
-
-async def _fetch_one(queue: JetStreamContext.PullSubscription) -> Msg | None:
-    try:
-        return (await queue.fetch(1, timeout=_FETCH_S))[0]
-    except (NatsTimeout, TimeoutError):
-        return None
-    except NatsError as error:
-        log.debug("fetch: %s", error)  # the stream or consumer is not made yet, or the broker is away
-        await asyncio.sleep(_RETRY_S)
-        return None
-
-
-def _in_daemon_thread(function: Callable[[], T]) -> asyncio.Future[T]:
-    """Unlike the default executor's, such a thread does not keep a process alive that must end."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(setter: Callable[[Any], None], value: Any) -> None:
-        if not future.cancelled():
-            setter(value)
-
-    def tell(setter: Callable[[Any], None], value: Any) -> None:
-        # The loop may have ended under a handler that did not stop in time.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, setter, value)
-
-    def work() -> None:
-        try:
-            value = function()
-        except BaseException as error:  # noqa: BLE001 - raised again by whoever awaits the future
-            tell(future.set_exception, error)
-        else:
-            tell(future.set_result, value)
-
-    threading.Thread(target=work, name="handler", daemon=True).start()
-    return future
-
-
-def _next_wait(delivery: Delivery, *, is_draining: bool) -> float:
-    until_beat = bus.HEARTBEAT_S - (monotonic() - delivery.beat_at)
-    return max(0.05, min(until_beat, 0.2 if is_draining else 1.0))
 
 
 def _config_cap(task: Task) -> int:

@@ -124,7 +124,7 @@ def test_a_log_level_is_read_in_any_case(level: str) -> None:
 def test_settings_cannot_be_changed_once_read() -> None:
     settings = read_settings(WorkerSettings)
     with pytest.raises(ValidationError):
-        settings.threads.max_cpu = 9  # type: ignore[misc]
+        settings.threads.max_cpu = 9
 
 
 def test_a_variables_name_is_prefix_group_and_field() -> None:

@@ -22,6 +22,7 @@ def named_calls() -> Iterator[tuple[str, set[str]]]:
             if node.func.attr in {"run", "one", "all"} and ast.unparse(node.func.value) == "tx":
                 (name,) = node.args
                 assert isinstance(name, ast.Constant)
+                assert isinstance(name.value, str)
                 is_open = any(keyword.arg is None for keyword in node.keywords)
                 yield name.value, {k.arg or "**" for k in node.keywords} | ({"**"} if is_open else set())
 

@@ -25,7 +25,7 @@ from tests.integration.parts import Parts
 Act = Callable[[TaskContext], Outcome]
 
 
-@dataclass(frozen=True)
+@dataclass
 class ActingStage:
     """A stage handler that does what the test says."""
 
