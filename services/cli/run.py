@@ -44,19 +44,22 @@ class _Run:
 
     def execute(self, video: Path) -> int:
         """The exit status."""
-        warnings = self._local_warnings()
+        notices = self._local_warnings()
         episode = self._session.register(video, self._options.ep_id, self._screen)
-        job = self._submit(episode)
-        self._screen.say(f"episode {job.ep_id}, job {job.job_id}")
-        warnings += job.warnings
-        for warning in warnings:
-            self._screen.warn(warning)
+        job, remarks = self._submit_or_join(episode)
+        warnings = [*remarks, *notices, *job.warnings]
         try:
-            with progress_view(self._screen, [stage.stage for stage in job.stages]) as view:
-                job = follow(self._session, job.job_id, view)
+            return self._conclude(self._follow(job, warnings), warnings)
         except KeyboardInterrupt as interrupt:
             return self._interrupted(job, warnings, interrupt)
-        return self._conclude(job, warnings)
+
+    def _follow(self, job: Job, warnings: list[str]) -> Job:
+        """The job when it has ended."""
+        self._screen.say(f"episode {job.ep_id}, job {job.job_id}")
+        for warning in warnings:
+            self._screen.warn(warning)
+        with progress_view(self._screen, [stage.stage for stage in job.stages]) as view:
+            return follow(self._session, job.job_id, view)
 
     def _local_warnings(self) -> list[str]:
         if self._session.local is None:
@@ -74,27 +77,27 @@ class _Run:
             scene_detector=options.scene_detector,
             track_threshold=self._track_threshold(),
         )
-        try:
-            return self._session.steadily(
-                lambda client: client.submit(
-                    episode.ep_id,
-                    profile=options.profile,
-                    device=options.system.device,
-                    allow_cpu_fallback=options.system.allow_cpu_fallback,
-                    overrides=overrides,
-                )
+        return self._session.steadily(
+            lambda client: client.submit(
+                episode.ep_id,
+                profile=options.profile,
+                device=options.system.device,
+                allow_cpu_fallback=options.system.allow_cpu_fallback,
+                overrides=overrides,
             )
-        except ApiError as error:
-            return self._join(error)
+        )
 
-    def _join(self, error: ApiError) -> Job:
-        """The job that already works on the episode, as after a run whose command was killed."""
-        if error.code != Conflict.code or "job_id" not in error.extras:
-            raise error
-        job = self._session.steadily(lambda client: client.job(error.extras["job_id"]))
-        asked = f"profile {job.profile}, device {job.requested_device}"
-        self._screen.warn(f"{error.detail}; following that one, with its own options ({asked})")
-        return job
+    def _submit_or_join(self, episode: Episode) -> tuple[Job, list[str]]:
+        """A job, and what to say of it when it already works on the episode, as after a killed run."""
+        try:
+            return self._submit(episode), []
+        except ApiError as error:
+            if error.code != Conflict.code or "job_id" not in error.extras:
+                raise
+            job_id, detail = str(error.extras["job_id"]), error.detail
+        job = self._session.steadily(lambda client: client.job(job_id))
+        options = f"profile {job.profile}, device {job.requested_device}"
+        return job, [f"{detail}; following that one, with its own options ({options})"]
 
     def _track_threshold(self) -> float | None:
         """As given, else the one at which the sample's cast is told apart by the embedder in use."""

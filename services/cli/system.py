@@ -13,9 +13,9 @@ from services.cli.session import cpu_notice
 from services.cli.tables import processes_table
 from services.client import Client
 from services.kit.errors import SystemUnavailable
-from services.local import LocalSettings, SystemHandle, default_data_dir, start_system, stop_system
+from services.local import LocalSettings, PartState, SystemHandle, default_data_dir, start_system, stop_system
 
-_LOOK_EVERY_S = 0.5
+_LOOK_EVERY_S = 0.2
 
 
 def bring_up(options: UpOptions) -> None:
@@ -42,6 +42,10 @@ def bring_up(options: UpOptions) -> None:
             except KeyboardInterrupt:
                 screen.say("stopping the system")
                 return
+        # Parts are seen to stop one by one when someone else, such as `down`, has asked for it.
+        if any(part.state is PartState.STOPPED for part in handle.state.parts):
+            screen.say("the system was stopped")
+            return
         raise SystemUnavailable("the system ended by itself", hint=f"logs: {settings.data_dir / 'logs'}")
 
 

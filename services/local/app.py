@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -95,9 +96,10 @@ def _told(status: PartStatus) -> dict[str, object]:
 
 
 def report(event: str, **fields: object) -> None:
-    """One JSON line on stderr."""
+    """One JSON line on stderr; lost, with a full disk behind it, rather than the end of a system that runs."""
     line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **fields}
-    print(json.dumps(line), file=sys.stderr, flush=True)
+    with suppress(OSError):
+        print(json.dumps(line), file=sys.stderr, flush=True)
 
 
 def _announcer(ready_fd: int | None) -> Announce:

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -40,7 +40,7 @@ class Launch:
         }
 
 
-def parent_death_hook(death_signal: signal.Signals) -> Any:
+def parent_death_hook(death_signal: signal.Signals) -> Callable[[], None]:
     """A `preexec_fn` by which the child gets `death_signal` when its parent dies; Linux only (prctl(2))."""
     parent_pid = os.getpid()
 

@@ -34,7 +34,7 @@ class EmbeddedNats:
 
     def prepare(self) -> None:
         """Write the configuration, readable by its owner alone since it holds the password."""
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._config_path.touch(mode=0o600)
         self._config_path.write_text(json.dumps(self._config(), indent=2))
 

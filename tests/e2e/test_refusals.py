@@ -97,7 +97,8 @@ def test_a_system_goes_up_and_down(screenalytics: Any, tmp_path: Path) -> None:
         assert "http://127.0.0.1:" in said
         assert screenalytics("status", "--data-dir", data_dir).status == 0
         assert screenalytics("down", "--data-dir", data_dir).status == 0
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
     finally:
-        process.terminate()
-        process.communicate(timeout=60)
+        process.kill()
     assert screenalytics("status", "--data-dir", data_dir).status == 4
