@@ -18,6 +18,7 @@ from services.kit.inference.catalog import Catalog
 from services.kit.object_store import ObjectStore
 from services.orchestrator.claims import ClaimDesk
 from services.orchestrator.database import Database
+from services.orchestrator.endings import end_tasks
 from services.orchestrator.episodes import Episodes
 from services.orchestrator.feed import JobFeed
 from services.orchestrator.http_api import episodes as episodes_api
@@ -126,10 +127,7 @@ async def _run_until(
                 task.result()
                 raise SystemUnavailable("an agent of the orchestrator ended")
     finally:
-        others: list[asyncio.Task[Any]] = [*working, stopped]
-        for other in others:
-            other.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await end_tasks([*working, stopped])
 
 
 async def _serve(server: uvicorn.Server) -> None:

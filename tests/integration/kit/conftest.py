@@ -19,6 +19,7 @@ from services.kit.stages import Done, Outcome, Stage, TaskContext
 from services.kit.telemetry import WorkerMetrics
 from services.kit.worker import Worker
 from services.local.nats import EmbeddedNats
+from services.orchestrator.endings import end_tasks
 from services.orchestrator.feed import JobFeed
 from tests.integration.parts import Parts
 
@@ -68,9 +69,7 @@ async def agents(parts: Parts) -> AsyncIterator[Parts]:
     running = [asyncio.create_task(agent.run()) for agent in loops]
     yield parts
     assert [agent for agent in running if agent.done()] == []
-    for agent in running:
-        agent.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
+    await end_tasks(running)
 
 
 @pytest.fixture
@@ -106,8 +105,7 @@ def start_worker(parts: Parts, nats_server: EmbeddedNats, tmp_path: Path) -> Sta
         try:
             yield running
         finally:
-            running.loop.cancel()  # as a process that is ended: no test waits for a fetch to time out
-            await asyncio.gather(running.loop, return_exceptions=True)
+            await end_tasks([running.loop])  # as a process that is ended: no fetch is waited for
             await nc.close()
 
     return start

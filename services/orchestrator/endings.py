@@ -1,0 +1,23 @@
+"""Ending tasks for certain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+_AGAIN_AFTER_S = 0.2
+
+
+async def end_tasks(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancels until every task has ended; what they raise is dropped.
+
+    Once is not enough before Python 3.12: `asyncio.wait_for` loses a cancel that arrives together with the
+    result it waits for (CPython gh-86296), and a loop around it then runs on.
+    """
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        ended, pending = await asyncio.wait(pending, timeout=_AGAIN_AFTER_S)
+        await asyncio.gather(*ended, return_exceptions=True)
