@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
+
 from services.kit.artifacts import ArtifactKind, read_table
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.ort import open_session
@@ -12,6 +14,11 @@ from services.kit.inference.session import Session
 from services.kit.messages import ArtifactRef, ModelRef, Task
 from services.kit.object_store import ObjectStore
 from services.kit.stages import Cancelled
+
+
+def running_decoders() -> list[psutil.Process]:
+    """The decoder processes of this process; other tests' servers are its children too."""
+    return [c for c in psutil.Process().children() if "services.detector.decoder" in c.cmdline()]
 
 
 class LocalContext:

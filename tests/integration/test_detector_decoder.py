@@ -24,6 +24,7 @@ from services.kit.errors import InvalidMedia
 from services.kit.media_types import SNIFF_BYTES, sniff
 from services.kit.messages import Segment
 from tests.made_media import FPS, HEIGHT, WIDTH, square_frames, turn_mp4, write_video
+from tests.stage_context import running_decoders
 
 OPEN_GOP = {"x264-params": "keyint=12:min-keyint=12:scenecut=0:bframes=3:open-gop=1:b-adapt=0"}
 CLOSED_GOP = {"g": "12", "bf": "2"}
@@ -238,7 +239,7 @@ def long_video(tmp_path_factory: pytest.TempPathFactory) -> Media:
 
 
 def only_child() -> psutil.Process:
-    (child,) = (c for c in psutil.Process().children() if "services.detector.decoder" in c.cmdline())
+    (child,) = running_decoders()
     return child
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import psutil
 import pyarrow as pa
 import pytest
 
@@ -25,7 +24,7 @@ from services.kit.object_store import ObjectStore
 from services.kit.stage_configs import DetectTrackConfig, SceneDetector
 from services.kit.stages import Cancelled, Done, Outcome, Reject, Retry, TaskKind
 from tests.made_media import square_frames, write_video
-from tests.stage_context import LocalContext, read_output
+from tests.stage_context import LocalContext, read_output, running_decoders
 
 CONFIG = DetectTrackConfig(
     thread_cap=1,
@@ -356,8 +355,8 @@ class DeadlyContext(LocalContext):
     """Kills the decoder at the first sign of progress, as the kernel does when memory runs out."""
 
     def progress(self, phase: str, done: float, total: float, unit: str) -> None:
-        for child in psutil.Process().children():
-            child.kill()
+        for decoder in running_decoders():
+            decoder.kill()
 
 
 def test_a_segment_whose_decoder_is_killed_is_worth_another_attempt(
