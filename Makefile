@@ -40,7 +40,6 @@ demo: setup ## Run the main job on the sample episode, or on yours: make demo VI
 ifdef VIDEO
 	@$(BIN)/screenalytics run "$(VIDEO)" --allow-cpu-fallback --data-dir $(OUT)/demo
 else
-	@mkdir -p $(OUT)
 	@$(BIN)/screenalytics sample $(OUT)/sample.mp4
 	@$(BIN)/screenalytics run $(OUT)/sample.mp4 --truth $(OUT)/sample.json --allow-cpu-fallback --data-dir $(OUT)/demo
 endif

@@ -18,6 +18,7 @@ def draw_sample(options: SampleOptions) -> None:
     screen = Screen()
     with reported(screen):
         try:
+            options.path.parent.mkdir(parents=True, exist_ok=True)
             truth = _draw(options, screen)
         except OSError as error:
             raise InvalidInput(f"cannot write {options.path}: {error.strerror}") from error

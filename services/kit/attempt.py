@@ -9,17 +9,19 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
 from services.kit import bus
+from services.kit.codec import encode
 from services.kit.errors import AcceleratorUnavailable, InvalidInput, ScreenalyticsError
 from services.kit.inference.pool import ModelPool
 from services.kit.inference.session import Session
-from services.kit.messages import LogLine, ModelRef, Progress, Task, encode, now_at
+from services.kit.messages import Execution, LogLine, ModelRef, Progress, Task, TaskOutcome, TaskResult, now_at
 from services.kit.object_store import ObjectStore
-from services.kit.stages import Cancelled, Outcome, Reject, Retry, StageHandler
+from services.kit.stages import Cancelled, Done, Outcome, Reject, Retry, StageHandler
 
 log = logging.getLogger(__name__)
 
@@ -170,6 +172,53 @@ def in_daemon_thread(function: Callable[[], T]) -> asyncio.Future[T]:
 
     threading.Thread(target=work, name="handler", daemon=True).start()
     return future
+
+
+def task_result(
+    attempt: Attempt, outcome: Outcome | None, execution: Execution, *, worker_id: str, started_at: str
+) -> TaskResult:
+    """What the orchestrator hears: no outcome is a hand back, a failure brings the attempt's last log lines."""
+    task = attempt.task
+    result = TaskResult(
+        job_id=task.job_id,
+        run_id=task.run_id,
+        task_id=task.task_id,
+        attempt_id=attempt.attempt_id,
+        worker_id=worker_id,
+        outcome=TaskOutcome.HANDED_BACK,
+        execution=execution,
+        started_at=started_at,
+        finished_at=now_at(),
+    )
+    match outcome:
+        case Done():
+            return replace(
+                result,
+                outcome=TaskOutcome.SUCCEEDED,
+                outputs=outcome.outputs,
+                counts=outcome.counts,
+                warnings=outcome.warnings,
+                segments=outcome.segments,
+                media_info=outcome.media_info,
+            )
+        case Reject():
+            return replace(
+                result,
+                outcome=TaskOutcome.REJECTED,
+                error_code=outcome.code,
+                error_message=outcome.reason,
+                log_tail=tuple(attempt.log_tail),
+            )
+        case Retry():
+            return replace(
+                result,
+                outcome=TaskOutcome.RETRY,
+                error_message=outcome.reason,
+                retry_after_s=outcome.after_s,
+                log_tail=tuple(attempt.log_tail),
+            )
+        case None:
+            return result
 
 
 @contextmanager

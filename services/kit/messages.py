@@ -1,24 +1,18 @@
 """The messages between orchestrator and workers, as frozen dataclasses.
 
-`encode` and `decode` translate to and from `protos/screenalytics/stage/v1/stage.proto`; field names are
-equal on both sides (a contract test holds them so). A message that cannot be read raises `InvalidRequest`.
+Their fields are those of `protos/screenalytics/stage/v1/stage.proto` (a contract test holds them equal);
+`services.kit.codec` translates.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cache
 from typing import Any, TypeVar
 
-from google.protobuf import json_format
-from google.protobuf.message import DecodeError, Message
-from pydantic import TypeAdapter, ValidationError
-
 from services.kit.errors import InvalidRequest
-from services.pb.screenalytics.stage.v1 import stage_pb2
 
 SCHEMA_VERSION = 1
 
@@ -269,52 +263,3 @@ def now_at() -> str:
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no white space, so that equal values have equal digests."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-@cache
-def _adapter(cls: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(cls)
-
-
-def _without_none(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _without_none(v) for k, v in value.items() if v is not None}
-    if isinstance(value, list | tuple):
-        return [_without_none(v) for v in value]
-    return value
-
-
-def to_dict(message: Any) -> dict[str, Any]:
-    """A message as plain JSON values, without the fields that are not set."""
-    plain = _without_none(asdict(message))
-    assert isinstance(plain, dict)
-    return plain
-
-
-def from_dict(cls: type[T], value: Any) -> T:
-    """The inverse of `to_dict`. Raises `InvalidRequest` for anything that does not fit."""
-    try:
-        kind: Any = cls
-        message: T = _adapter(kind).validate_python(value)
-    except ValidationError as error:
-        raise InvalidRequest(f"not a {cls.__name__}: {error.error_count()} fields do not fit") from error
-    return message
-
-
-def encode(message: Any) -> bytes:
-    pb: Message = getattr(stage_pb2, type(message).__name__)()
-    json_format.ParseDict(to_dict(message), pb)
-    return pb.SerializeToString(deterministic=True)
-
-
-def decode(cls: type[T], data: bytes) -> T:
-    """Raises `InvalidRequest` when `data` is not a message of that type."""
-    pb: Message = getattr(stage_pb2, cls.__name__)()
-    try:
-        pb.ParseFromString(data)
-    except DecodeError as error:
-        raise InvalidRequest(f"not a {cls.__name__}") from error
-    plain = json_format.MessageToDict(
-        pb, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )
-    return from_dict(cls, plain)

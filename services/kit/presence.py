@@ -14,9 +14,10 @@ from nats.errors import Error as NatsError
 from ulid import ULID
 
 from services.kit import bus
+from services.kit.codec import encode
 from services.kit.errors import ScreenalyticsError
 from services.kit.inference.pool import ModelPool
-from services.kit.messages import Heartbeat, WorkerState, encode, now_at
+from services.kit.messages import Heartbeat, WorkerState, now_at
 from services.kit.threads import process_cpu_seconds, process_threads
 
 

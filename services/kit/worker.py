@@ -22,7 +22,8 @@ from nats.js import JetStreamContext
 from ulid import ULID
 
 from services.kit import bus
-from services.kit.attempt import Attempt, in_daemon_thread, run_handler, scratch_folder
+from services.kit.attempt import Attempt, in_daemon_thread, run_handler, scratch_folder, task_result
+from services.kit.codec import decode, encode
 from services.kit.delivery import Delivery, fetch_one, next_wait_s, settle
 from services.kit.errors import InvalidRequest, SystemUnavailable
 from services.kit.inference.pool import ModelPool
@@ -37,13 +38,11 @@ from services.kit.messages import (
     TaskOutcome,
     TaskResult,
     WorkerState,
-    decode,
-    encode,
     now_at,
 )
 from services.kit.object_store import ObjectStore
 from services.kit.presence import Presence
-from services.kit.stages import STAGES, Done, Outcome, Reject, Retry, StageHandler
+from services.kit.stages import STAGES, Outcome, StageHandler
 from services.kit.telemetry import WorkerMetrics
 from services.kit.threads import process_cpu_seconds, process_threads
 
@@ -196,7 +195,9 @@ class Worker:
                 outcome, was_drained = await self._work(attempt, delivery, stop)
                 execution = self._execution(attempt, process_cpu_seconds() - cpu, monotonic() - wall)
             self._metrics.task_seconds.labels(task.kind).observe(execution.wall_seconds)
-        result = self._result(attempt, outcome, execution, started_at)
+        result = task_result(
+            attempt, outcome, execution, worker_id=self._presence.worker_id, started_at=started_at
+        )
         self._metrics.tasks.labels(result.outcome).inc()
         await self._report(result, delivery)
         with suppress(NatsError):
@@ -241,25 +242,6 @@ class Worker:
                 with suppress(NatsError):
                     await delivery.beat()
                 await asyncio.sleep(_RETRY_S)
-
-    def _result(
-        self, attempt: Attempt, outcome: Outcome | None, execution: Execution, started_at: str
-    ) -> TaskResult:
-        task = attempt.task
-        facts = _outcome_facts(outcome)
-        failed = facts["outcome"] in (TaskOutcome.REJECTED, TaskOutcome.RETRY)
-        return TaskResult(
-            job_id=task.job_id,
-            run_id=task.run_id,
-            task_id=task.task_id,
-            attempt_id=attempt.attempt_id,
-            worker_id=self._presence.worker_id,
-            execution=execution,
-            log_tail=tuple(attempt.log_tail) if failed else (),
-            started_at=started_at,
-            finished_at=now_at(),
-            **facts,  # type: ignore[arg-type]
-        )
 
     def _execution(self, attempt: Attempt, cpu_seconds: float, wall_seconds: float) -> Execution:
         names = {ref.name for ref in attempt.task.models}
@@ -306,30 +288,3 @@ class Worker:
 
 def _config_cap(task: Task) -> int:
     return int(json.loads(task.config_json)["thread_cap"])
-
-
-def _outcome_facts(outcome: Outcome | None) -> dict[str, object]:
-    match outcome:
-        case Done():
-            return {
-                "outcome": TaskOutcome.SUCCEEDED,
-                "outputs": outcome.outputs,
-                "counts": outcome.counts,
-                "warnings": outcome.warnings,
-                "segments": outcome.segments,
-                "media_info": outcome.media_info,
-            }
-        case Reject():
-            return {
-                "outcome": TaskOutcome.REJECTED,
-                "error_code": outcome.code,
-                "error_message": outcome.reason,
-            }
-        case Retry():
-            return {
-                "outcome": TaskOutcome.RETRY,
-                "error_message": outcome.reason,
-                "retry_after_s": outcome.after_s,
-            }
-        case None:
-            return {"outcome": TaskOutcome.HANDED_BACK}

@@ -8,8 +8,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from services.kit import bus
+from services.kit.codec import decode, encode
 from services.kit.errors import InvalidRequest, SystemUnavailable
-from services.kit.messages import ClaimReply, ClaimRequest, Decision, decode, encode
+from services.kit.messages import ClaimReply, ClaimRequest, Decision
 from services.orchestrator.database import Database, Row, Transaction
 from services.orchestrator.lifecycle import TERMINAL, State
 from services.orchestrator.transitions import fail_job, move_job, move_run

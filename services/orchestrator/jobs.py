@@ -13,10 +13,10 @@ import psycopg
 from ulid import ULID
 
 from services.kit import bus
+from services.kit.codec import to_dict
 from services.kit.errors import AcceleratorUnavailable, Conflict, NotFound
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.placement import Provider
-from services.kit.messages import to_dict
 from services.kit.stage_configs import StageConfig
 from services.kit.stages import STAGE_ORDER, STAGES, Stage
 from services.orchestrator.database import Database, Row, Transaction

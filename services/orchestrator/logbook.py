@@ -13,8 +13,9 @@ from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeout
 
 from services.kit import bus
+from services.kit.codec import decode
 from services.kit.errors import InvalidRequest, SystemUnavailable
-from services.kit.messages import LogLine, decode
+from services.kit.messages import LogLine
 from services.orchestrator.database import Database
 from services.orchestrator.events import append_event
 

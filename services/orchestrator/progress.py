@@ -12,8 +12,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from services.kit import bus
+from services.kit.codec import decode
 from services.kit.errors import InvalidRequest, SystemUnavailable
-from services.kit.messages import Progress, decode
+from services.kit.messages import Progress
 from services.kit.stages import TaskKind
 from services.orchestrator.database import Database, Row
 from services.orchestrator.feed import JobFeed

@@ -10,9 +10,10 @@ from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
 from services.kit import bus
+from services.kit.codec import encode, from_dict
 from services.kit.errors import SystemUnavailable
 from services.kit.inference.placement import Provider
-from services.kit.messages import Control, Task, encode, from_dict
+from services.kit.messages import Control, Task
 from services.kit.stages import STAGES
 from services.orchestrator.database import Database
 from services.orchestrator.lifecycle import TERMINAL, State

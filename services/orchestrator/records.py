@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from services.kit.artifacts import ArtifactKind
+from services.kit.codec import from_dict
 from services.kit.errors import NotFound
-from services.kit.messages import ModelRef, from_dict
+from services.kit.messages import ModelRef
 from services.kit.object_store import ObjectStore
 from services.kit.stages import STAGE_ORDER, STAGES, Stage
 from services.orchestrator.database import Database, Row, Transaction, as_json

@@ -10,8 +10,9 @@ from nats.aio.msg import Msg
 from prometheus_client import Counter
 
 from services.kit import bus
+from services.kit.codec import decode, to_dict
 from services.kit.errors import InvalidRequest, SystemUnavailable
-from services.kit.messages import Heartbeat, WorkerState, decode, to_dict
+from services.kit.messages import Heartbeat, WorkerState
 from services.orchestrator.database import Database, as_json
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,9 @@ from nats.errors import TimeoutError as NatsTimeout
 from prometheus_client import Counter
 
 from services.kit import bus
+from services.kit.codec import decode, to_dict
 from services.kit.errors import InvalidRequest, StageFailed, SystemUnavailable
-from services.kit.messages import TaskOutcome, TaskResult, decode, to_dict
+from services.kit.messages import TaskOutcome, TaskResult
 from services.kit.stages import STAGES, Stage, TaskKind
 from services.orchestrator.database import Database, Row, Transaction
 from services.orchestrator.lifecycle import TERMINAL, State

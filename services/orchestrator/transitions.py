@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ulid import ULID
 
 from services.kit import bus
+from services.kit.codec import encode, from_dict, to_dict
 from services.kit.inference.placement import Provider
 from services.kit.messages import (
     SCHEMA_VERSION,
@@ -16,9 +17,6 @@ from services.kit.messages import (
     ModelRef,
     Task,
     canonical_json,
-    encode,
-    from_dict,
-    to_dict,
 )
 from services.kit.stages import STAGES, Stage
 from services.orchestrator.database import Row, Transaction

@@ -15,18 +15,10 @@ from psycopg.rows import dict_row
 from ulid import ULID
 
 from services.kit.artifacts import ArtifactKind, file_name
+from services.kit.codec import from_dict
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.placement import Provider
-from services.kit.messages import (
-    ArtifactRef,
-    ClaimReply,
-    ClaimRequest,
-    Segment,
-    Task,
-    TaskOutcome,
-    TaskResult,
-    from_dict,
-)
+from services.kit.messages import ArtifactRef, ClaimReply, ClaimRequest, Segment, Task, TaskOutcome, TaskResult
 from services.kit.object_store import ObjectStore
 from services.kit.settings import StoreSettings
 from services.kit.stages import STAGES, Stage

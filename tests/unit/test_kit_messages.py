@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.kit import messages
+from services.kit.codec import decode, encode, from_dict, to_dict
 from services.kit.errors import InvalidRequest
 from services.kit.messages import (
     ArtifactRef,
@@ -25,11 +26,7 @@ from services.kit.messages import (
     TaskResult,
     WorkerState,
     canonical_json,
-    decode,
-    encode,
-    from_dict,
     now_at,
-    to_dict,
 )
 
 MESSAGES: list[Any] = [

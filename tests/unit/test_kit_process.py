@@ -32,7 +32,7 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     bare = {k: v for k, v in os.environ.items() if not k.startswith("SCREENALYTICS_")}
     return subprocess.run(
         [sys.executable, "-c", _PROGRAM, *arguments],
-        env=bare | {"SCREENALYTICS_STORE__URL": "file:///tmp"} | env,
+        env=bare | {"SCREENALYTICS_STORE__URL": "memory:///"} | env,
         capture_output=True,
         text=True,
         check=False,

@@ -9,9 +9,11 @@ from services.orchestrator.endings import end_tasks
 async def test_an_agent_that_loses_its_first_cancel_is_ended_all_the_same() -> None:
     """As `asyncio.wait_for` loses it on Python 3.11, when its result arrives together with the cancel."""
     cancels = 0
+    started = asyncio.Event()
 
     async def agent() -> None:
         nonlocal cancels
+        started.set()
         for _ in range(2):
             with suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
@@ -19,7 +21,7 @@ async def test_an_agent_that_loses_its_first_cancel_is_ended_all_the_same() -> N
         await asyncio.Event().wait()
 
     task = asyncio.create_task(agent())
-    await asyncio.sleep(0)
+    await started.wait()
     await asyncio.wait_for(end_tasks([task]), 10)
     assert task.cancelled()
     assert cancels == 2

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from services.kit import bus
+from services.kit.codec import decode, encode
 from services.kit.errors import AcceleratorUnavailable, ModelUnusable, ScreenalyticsError
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.placement import Provider
-from services.kit.messages import Heartbeat, Task, WorkerState, decode, encode
+from services.kit.messages import Heartbeat, Task, WorkerState
 from services.kit.settings import (
     HealthSettings,
     InferenceSettings,

@@ -7,7 +7,8 @@ import json
 from contextlib import suppress
 
 from services.kit import bus
-from services.kit.messages import LogLine, Progress, Task, encode, now_at
+from services.kit.codec import encode
+from services.kit.messages import LogLine, Progress, Task, now_at
 from services.orchestrator.feed import JobFeed
 from services.orchestrator.jobs import JobKind
 from services.orchestrator.progress import ProgressBoard

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from services.kit import bus
-from services.kit.messages import Heartbeat, WorkerState, encode, now_at
+from services.kit.codec import encode
+from services.kit.messages import Heartbeat, WorkerState, now_at
 from services.kit.stages import STAGE_ORDER
 from tests.integration.parts import VIDEO, Parts, until
 

@@ -8,7 +8,8 @@ from contextlib import suppress
 import pytest
 
 from services.kit import bus
-from services.kit.messages import Control, Task, TaskOutcome, decode, encode
+from services.kit.codec import decode, encode
+from services.kit.messages import Control, Task, TaskOutcome
 from services.orchestrator.jobs import JobKind
 from services.orchestrator.outbox import OutboxRelay, publish_once
 from services.orchestrator.reaper import Reaper

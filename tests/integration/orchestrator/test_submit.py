@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from services.kit import bus
+from services.kit.codec import decode
 from services.kit.errors import (
     AcceleratorUnavailable,
     Conflict,
@@ -15,7 +16,7 @@ from services.kit.errors import (
     ScreenalyticsError,
 )
 from services.kit.inference.placement import Provider
-from services.kit.messages import Heartbeat, Task, WorkerState, decode, now_at
+from services.kit.messages import Heartbeat, Task, WorkerState, now_at
 from services.orchestrator.jobs import JobKind
 from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.settings import JobsSettings, RoutesSettings
