@@ -238,7 +238,7 @@ async def test_a_worker_waits_for_an_orchestrator_that_is_away(
         await until(has_asked)
         assert (await parts.states(job_id))[0] == "queued"
         await parts.desk.start()
-        consumer = ResultConsumer(parts.nc, parts.database, parts.settings.jobs)
+        consumer = ResultConsumer(parts.nc, parts.database, parts.settings.jobs, parts.store)
         running.append(asyncio.create_task(consumer.run()))
         assert await ended(parts, job_id) == "succeeded"
     for task in running:
