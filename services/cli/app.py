@@ -128,6 +128,27 @@ def status(
         show_episode(ep_id, system, as_json=as_json)
 
 
+@app.command(epilog="Example:  screenalytics logs -f 01JZ...")
+def logs(
+    job_id: JobArgument,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
+    noisy: Annotated[bool, typer.Option("--noisy", help="Show what libraries say about themselves.")] = False,
+    data_dir: DataDirOption = None,
+    api: ApiOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a job's workers have said; kept after success, failure and crash."""
+    from services.cli.logs import follow_logs, show_logs
+
+    if follow and as_json:
+        raise typer.BadParameter("--json prints one line at the end, so it does not go with --follow")
+    system = SystemOptions(data_dir, api)
+    if follow:
+        follow_logs(job_id, system, noisy=noisy)
+    else:
+        show_logs(job_id, system, noisy=noisy, as_json=as_json)
+
+
 @app.command(epilog="Example:  screenalytics cancel 01JZ...")
 def cancel(
     job_id: JobArgument, data_dir: DataDirOption = None, api: ApiOption = None, as_json: JsonOption = False

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from services.client.errors import UnexpectedAnswer
-from services.client.events import JobEvent
+from services.client.events import JobEvent, LogLine
 from services.client.records import (
     Artifact,
     Episode,
@@ -186,6 +186,16 @@ class Client:
     def cancel(self, job_id: str) -> Job:
         """The job, cancelled or about to be; one that has ended stays as it is."""
         return parse(Job, self._transport.call(Call("POST", f"{_job(job_id)}:cancel")).json())
+
+    def logs(self, job_id: str, *, after_seq: int = 0, quiet: bool = True) -> Iterator[LogLine]:
+        """The lines that a job has so far, in order; quietly, without the noisy ones."""
+        while True:
+            params = {"quiet": _flag(quiet), "after": str(after_seq)}
+            lines = parse_each(LogLine, self._get(f"{_job(job_id)}/logs", params), "lines")
+            yield from lines
+            if not lines:
+                return
+            after_seq = lines[-1].seq
 
     def watch(self, job_id: str, *, after_seq: int = 0) -> Iterator[JobEvent]:
         """Events of a job until it has ended, through restarts of the server.

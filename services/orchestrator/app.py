@@ -26,6 +26,7 @@ from services.orchestrator.http_api import jobs as jobs_api
 from services.orchestrator.http_api import problems
 from services.orchestrator.http_api import system as system_api
 from services.orchestrator.jobs import Jobs
+from services.orchestrator.log_retention import LogRetention
 from services.orchestrator.logbook import Logbook
 from services.orchestrator.markers import MarkerWriter
 from services.orchestrator.outbox import OutboxRelay
@@ -69,6 +70,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             silencer.run(),
             ResultConsumer(nc, database, settings.jobs, store).run(),
             Logbook(nc, database).run(),
+            LogRetention(database, settings.jobs.log_retention_days).run(),
             MarkerWriter(database, store).run(),
         ]
         api = FastAPI(title="Screenalytics", version="1", docs_url="/docs", redoc_url=None)

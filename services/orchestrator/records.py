@@ -65,6 +65,13 @@ class Records:
         async with self._database.transaction() as tx:
             return await tx.all("events_after", job_id=job_id, seq=after, limit=limit)
 
+    async def logs(self, job_id: str, *, after: int, quiet: bool, limit: int) -> list[Row]:
+        """Raises `NotFound`."""
+        async with self._database.transaction() as tx:
+            if await tx.one("get_job", job_id=job_id) is None:
+                raise NotFound(f"no job {job_id!r}")
+            return await tx.all("logs_after", job_id=job_id, seq=after, quiet=quiet, limit=limit)
+
     # -- episodes -------------------------------------------------------------------------------
 
     async def status(self, episode: Row) -> dict[str, Any]:

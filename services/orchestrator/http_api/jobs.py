@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from services.kit.inference.placement import Provider
 from services.kit.stages import Stage
+from services.orchestrator.database import Row
 from services.orchestrator.feed import JobFeed
 from services.orchestrator.idempotency import Origin, checked_key
 from services.orchestrator.jobs import JobKind, JobRequest, Jobs
@@ -23,6 +24,7 @@ from services.orchestrator.records import Records
 from services.orchestrator.successors import Successors
 
 _KEEP_ALIVE_S = 10.0
+MAX_SEQ = 2**63 - 1
 _PROGRESS_FIELDS = ("phase", "done", "total", "unit", "fraction", "rate", "eta_s", "at")
 
 
@@ -108,8 +110,21 @@ def routes(jobs: Jobs, successors: Successors, records: Records, feed: JobFeed) 
         new_id = await successors.resume(job_id, submitted_by=asked.name, idempotency_key=asked.key)
         return await accepted(new_id, response)
 
+    @router.get("/{job_id}/logs")
+    async def logs(
+        job_id: str,
+        quiet: bool = True,
+        after: Annotated[int, Query(ge=0, le=MAX_SEQ)] = 0,
+        limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
+    ) -> dict[str, Any]:
+        """Lines with a `seq` above `after`; quietly, without the noisy ones."""
+        rows = await records.logs(job_id, after=after, quiet=quiet, limit=limit)
+        return {"lines": [event_shown(row) for row in rows], "next_after": rows[-1]["seq"] if rows else after}
+
     @router.get("/{job_id}/events")
-    async def events(job_id: str, last_event_id: Annotated[int, Header(ge=0)] = 0) -> StreamingResponse:
+    async def events(
+        job_id: str, last_event_id: Annotated[int, Header(ge=0, le=MAX_SEQ)] = 0
+    ) -> StreamingResponse:
         """State changes and log lines by their `seq`; progress as snapshots without an id; `end` at the end."""
         await records.job(job_id)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -117,6 +132,10 @@ def routes(jobs: Jobs, successors: Successors, records: Records, feed: JobFeed) 
         return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
 
     return router
+
+
+def event_shown(row: Row) -> dict[str, Any]:
+    return {"seq": row["seq"], "at": row["at"].isoformat(), "stage": row["stage"], **row["payload"]}
 
 
 async def _events(job_id: str, after: int, records: Records, feed: JobFeed) -> AsyncIterator[str]:
@@ -129,8 +148,7 @@ async def _events(job_id: str, after: int, records: Records, feed: JobFeed) -> A
             rows = await records.events(job_id, after=after)
             for row in rows:
                 after = row["seq"]
-                data = {"seq": after, "at": row["at"].isoformat(), "stage": row["stage"], **row["payload"]}
-                yield _sse(row["type"], data, event_id=after)
+                yield _sse(row["type"], event_shown(row), event_id=after)
             for data in _fresh_progress(job, shown):
                 yield _sse("progress", data)
             if job["state"] in TERMINAL and not rows:

@@ -29,6 +29,10 @@ VALUES (%(attempt_id)s, %(task_id)s, %(job_id)s, %(generation)s, %(worker_id)s);
 -- name: get_attempt
 SELECT * FROM attempts WHERE attempt_id = %(attempt_id)s;
 
+-- name: attempt_before
+SELECT state, worker_id FROM attempts WHERE task_id = %(task_id)s AND generation < %(generation)s
+ORDER BY generation DESC LIMIT 1;
+
 -- name: close_attempt
 UPDATE attempts SET state = %(state)s, closed_at = now(), error_message = %(error_message)s,
                     log_tail = %(log_tail)s
