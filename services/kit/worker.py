@@ -213,7 +213,9 @@ class Worker:
             await asyncio.wait({work}, timeout=next_wait_s(delivery, is_draining=stop.is_set()))
             self._looped_at = monotonic()
             if attempt.idle_s > attempt.task.stall_s:
-                raise WorkerStalled(f"task {attempt.task.task_id} has not moved for {attempt.idle_s:.0f} s")
+                stalled = f"task {attempt.task.task_id} has not moved for {attempt.idle_s:.0f} s"
+                attempt.log(f"{stalled}; its worker ends", level="error")
+                raise WorkerStalled(stalled)
             if monotonic() - delivery.beat_at >= bus.HEARTBEAT_S:
                 with suppress(NatsError):
                     await delivery.beat()

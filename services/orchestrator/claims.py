@@ -12,10 +12,18 @@ from services.kit.codec import decode, encode
 from services.kit.errors import InvalidRequest, SystemUnavailable
 from services.kit.messages import ClaimReply, ClaimRequest, Decision
 from services.orchestrator.database import Database, Row, Transaction
+from services.orchestrator.events import append_event
 from services.orchestrator.lifecycle import TERMINAL, State
 from services.orchestrator.transitions import fail_job, move_job, move_run
 
 log = logging.getLogger(__name__)
+
+# How the attempt before ended, by its state.
+_ENDINGS = {
+    "open": "fell silent or died without a word",
+    "retry": "failed",
+    "handed_back": "was handed back by a worker that stopped",
+}
 
 
 class ClaimDesk:
@@ -65,8 +73,23 @@ async def _claim_locked(tx: Transaction, request: ClaimRequest, job: Row, run: R
         generation=claimed["generation"],
         worker_id=request.worker_id,
     )
+    if claimed["generation"] > 1:
+        await _say_again(tx, request, run, claimed["generation"])
     await _mark_running(tx, job, run)
     return ClaimReply(Decision.RUN, claimed["generation"])
+
+
+async def _say_again(tx: Transaction, request: ClaimRequest, run: Row, generation: int) -> None:
+    """A crashed worker cannot say that it has crashed, so the job's log hears of the attempt that follows."""
+    before = await tx.one("attempt_before", task_id=request.task_id, generation=generation)
+    ending = _ENDINGS.get(before["state"], "did not count") if before else "is not known"
+    who = f" on {before['worker_id']}" if before else ""
+    payload = {
+        "level": "warning",
+        "message": f"attempt {generation} begins on {request.worker_id}: the one before{who} {ending}",
+        "is_noisy": False,
+    }
+    await append_event(tx, run["job_id"], "log", payload, stage=run["stage"])
 
 
 async def _mark_running(tx: Transaction, job: Row, run: Row) -> None:

@@ -42,7 +42,7 @@ class OutboxRelay:
                 await asyncio.sleep(_RETRY_S)
                 continue
             if sent < _BATCH:
-                await _wait(self._wake, _POLL_S)
+                await wait_for_wake(self._wake, _POLL_S)
 
     async def _relay_batch(self) -> int:
         async with self._database.transaction() as tx:
@@ -67,7 +67,8 @@ async def publish_once(js: JetStreamContext, subject: str, payload: bytes) -> No
             raise
 
 
-async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+async def wait_for_wake(event: asyncio.Event, timeout_s: float) -> None:
+    """Until the event is set, at most so long."""
     try:
         async with asyncio.timeout(timeout_s):
             await event.wait()
