@@ -117,7 +117,7 @@ class ResultConsumer:
             case TaskOutcome.RETRY:
                 return await _retry(tx, job, run, result)
             case TaskOutcome.HANDED_BACK:
-                return await tx.run("give_attempt_back", task_id=result.task_id) > 0
+                return await tx.one("give_attempt_back", task_id=result.task_id) is not None
 
     async def _succeed(self, tx: Transaction, job: Row, run: Row, result: TaskResult) -> bool:
         if not await tx.one("finish_task_if_live", task_id=result.task_id, counts=dict(result.counts)):

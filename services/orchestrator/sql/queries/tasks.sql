@@ -62,7 +62,8 @@ RETURNING task_id;
 -- name: give_attempt_back
 -- A drain is no attempt.
 UPDATE tasks SET attempts = greatest(attempts - 1, 0)
-WHERE task_id = %(task_id)s AND state = 'live';
+WHERE task_id = %(task_id)s AND state = 'live'
+RETURNING task_id;
 
 -- name: cancel_tasks
 UPDATE tasks SET state = 'cancelled', finished_at = now()
