@@ -37,6 +37,7 @@ class Transaction:
 
     def __init__(self, connection: AsyncConnection[DictRow]) -> None:
         self._connection = connection
+        self._is_committed = False
 
     async def run(self, name: str, **parameters: Any) -> None:
         await self._ask(name, parameters)
@@ -52,6 +53,17 @@ class Transaction:
         cursors = [await self._ask(name, parameters) for name, parameters in asked]
         # The last answer brings those before it.
         return [await cursor.fetchall() for cursor in reversed(cursors)][::-1]
+
+    async def last(self, name: str, **parameters: Any) -> Row | None:
+        """A query that ends the transaction: its answer comes with the commit's."""
+        cursor = await self._ask(name, parameters)
+        await self.commit()
+        return await cursor.fetchone()
+
+    async def commit(self) -> None:
+        if not self._is_committed:
+            self._is_committed = True
+            await self._connection.execute("COMMIT")
 
     async def _ask(self, name: str, parameters: Mapping[str, Any]) -> AsyncCursor[DictRow]:
         return await self._connection.execute(queries()[name], _adapted(parameters))
@@ -88,11 +100,22 @@ class Database:
 
         Raises `SystemUnavailable` when Postgres is away, `InvalidRequest` for a value that it has no form for.
         """
+        async with self._connection() as connection, connection.pipeline():
+            await connection.execute("BEGIN")
+            transaction = Transaction(connection)
+            yield transaction
+            await transaction.commit()
+
+    async def read(self, name: str, **parameters: Any) -> list[Row]:
+        """The rows of one query, which is a transaction by itself. Raises as `transaction` does."""
+        async with self._connection() as connection:
+            return await Transaction(connection).all(name, **parameters)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection[DictRow]]:
         try:
-            async with self._pool.connection() as connection, connection.pipeline():
-                await connection.execute("BEGIN")
-                yield Transaction(connection)
-                await connection.execute("COMMIT")
+            async with self._pool.connection() as connection:
+                yield connection
         except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise SystemUnavailable(f"Postgres does not answer: {type(error).__name__}") from error
         except (psycopg.DataError, UnicodeEncodeError) as error:
@@ -124,7 +147,7 @@ class Database:
 
 
 async def _check_if_suspect(connection: AsyncConnection[DictRow]) -> None:
-    """An idle connection has nothing to read unless its server has ended; asking each time costs a round trip."""
+    """An idle connection has nothing to read unless its server has ended. Asking costs a round trip."""
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     if poll.poll(0):
