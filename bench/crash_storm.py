@@ -43,6 +43,7 @@ class Storm:
     killed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_TARGETS, 0))
     killed_workers: list[tuple[float, int]] = field(default_factory=list)
     frozen: set[int] = field(default_factory=set)
+    thawed: list[audit.Execution] = field(default_factory=list)
 
     async def run(self) -> None:
         names = [f"{'slow' if n % 25 == 7 else 'ep'}-{n:05d}" for n in range(self.jobs)]
@@ -50,7 +51,7 @@ class Storm:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._submit(names))
             group.create_task(self._kill())
-            group.create_task(self._freeze())
+            group.create_task(self.freeze())
 
     async def _submit(self, names: list[str]) -> None:
         """In step with the kills, so that there is work for as long as there are kills."""
@@ -90,15 +91,15 @@ class Storm:
         last = {e.pid: e for e in audit.executions(self.system.journal)}
         return [e for e in last.values() if e.event == "start"]
 
-    async def _freeze(self) -> None:
+    async def freeze(self) -> None:
         """A worker in the middle of a task is stopped until another attempt has done it, then goes on."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self.zombies):
                 if (caught := await self._caught_working()) is None:
                     return
-                group.create_task(self._thaw_when_done(*caught))
+                group.create_task(self._thaw_when_done(caught))
 
-    async def _caught_working(self) -> tuple[int, str] | None:
+    async def _caught_working(self) -> audit.Execution | None:
         give_up_at = time.monotonic() + 60
         while time.monotonic() < give_up_at:
             await asyncio.sleep(self.rng.uniform(0.2, 0.6))
@@ -111,19 +112,22 @@ class Storm:
                 member = next(m for m in self.system.workers if m.pid == chosen.pid)
                 self.frozen.add(chosen.pid)
                 member.signal(signal.SIGSTOP)
-                return chosen.pid, chosen.task_id
+                return chosen
         return None
 
-    async def _thaw_when_done(self, pid: int, task_id: str) -> None:
+    async def _thaw_when_done(self, frozen: audit.Execution) -> None:
         async def is_over() -> bool:
-            found = await audit.rows(self.system.dsn, "SELECT state FROM tasks WHERE task_id = %s", task_id)
+            found = await audit.rows(
+                self.system.dsn, "SELECT state FROM tasks WHERE task_id = %s", frozen.task_id
+            )
             return not found or found[0]["state"] != "live"
 
         await audit.until(is_over, within_s=90, every_s=0.05)
         for member in self.system.workers:
-            if member.pid == pid:
+            if member.pid == frozen.pid:
                 member.signal(signal.SIGCONT)
-        self.frozen.discard(pid)
+                self.thawed.append(frozen)
+        self.frozen.discard(frozen.pid)
 
 
 async def storm(options: argparse.Namespace, home: Path) -> dict[str, Any]:

@@ -131,6 +131,7 @@ class Execution:
     at: float
     pid: int
     event: str
+    ep_id: str
     task_id: str
     attempt_id: str
 

@@ -1,7 +1,7 @@
 """A stage handler that does every step of a stage in a moment, with small real artifacts, and keeps a journal.
 
 How a task behaves follows from its episode's name: `slow-...` has a segment longer than the reaper's interval,
-`crash-...`, `hang-...` and `memory-...` are poison.
+`sulk-...` too, and fails in a worker that was frozen; `crash-...`, `hang-...` and `memory-...` are poison.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.kit import bus
 from services.kit.artifacts import JSON_KINDS, SCHEMAS, ArtifactKind, embeddings_schema, file_name, write_table
 from services.kit.messages import ArtifactRef, MediaInfo, Segment
-from services.kit.stages import STAGES, Done, Outcome, Stage, TaskContext, TaskKind
+from services.kit.stages import STAGES, Done, Outcome, Reject, Stage, TaskContext, TaskKind
 
 SEGMENTS = 2
 # Every task of a job counts itself, so that a job's sums tell whether each was taken in exactly once.
 COUNT = "chaos_tasks"
 TASKS_OF_STAGE = {Stage.DETECT_TRACK: SEGMENTS + 2, Stage.FACES_EMBED: 1, Stage.CLUSTER: 1}
 _SLOW_S = 8.0
+_SLOW = ("slow-", "sulk-")
 _MEDIA = MediaInfo(640, 360, 25, 1, 4.0, "h264", 1, 12800, 100, first_pts=0)
 
 
@@ -42,8 +44,10 @@ class TinyStage:
         context.log(f"begins {task.kind} {task.ordinal} of {task.ep_id}")
         self._write(context, "start")
         _poison(context)
-        is_slow = task.ep_id.startswith("slow-") and (task.kind, task.ordinal) == (TaskKind.SEGMENT, 0)
-        _pass_time(context, _SLOW_S if is_slow else random.uniform(0, self.work_s))
+        is_slow = task.ep_id.startswith(_SLOW) and (task.kind, task.ordinal) == (TaskKind.SEGMENT, 0)
+        longest_gap_s = _pass_time(context, _SLOW_S if is_slow else random.uniform(0, self.work_s))
+        if task.ep_id.startswith("sulk-") and longest_gap_s > bus.ACK_WAIT_S:
+            return Reject("this worker was frozen")
         outcome = self._outcome(context)
         self._write(context, "end")
         return outcome
@@ -65,6 +69,7 @@ class TinyStage:
             "at": time.time(),
             "pid": os.getpid(),
             "event": event,
+            "ep_id": context.task.ep_id,
             "task_id": context.task.task_id,
             "attempt_id": output.rstrip("/").rpartition("/")[2],
         }
@@ -72,11 +77,16 @@ class TinyStage:
             file.write(json.dumps(line).encode() + b"\n")
 
 
-def _pass_time(context: TaskContext, seconds: float) -> None:
-    until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
+def _pass_time(context: TaskContext, seconds: float) -> float:
+    """The longest that this process stood still meanwhile, in seconds."""
+    begun = before = time.monotonic()
+    longest = 0.0
+    while before < begun + seconds:
         context.tick()
-        time.sleep(min(left, 0.05))
+        time.sleep(0.02)
+        now = time.monotonic()
+        longest, before = max(longest, now - before), now
+    return longest
 
 
 def _poison(context: TaskContext) -> None:
