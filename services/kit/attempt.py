@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from services.kit import bus
 from services.kit.codec import encode
-from services.kit.errors import AcceleratorUnavailable, InvalidInput, ScreenalyticsError
+from services.kit.errors import AcceleratorUnavailable, InvalidInput, ScreenalyticsError, StageFailed
 from services.kit.inference.pool import ModelPool
 from services.kit.inference.session import Session
 from services.kit.job_log import JobLog
@@ -220,6 +220,33 @@ def task_result(
             )
         case None:
             return result
+
+
+def handed_back(task: Task, attempt_id: str, worker_id: str) -> TaskResult:
+    """An attempt that has done nothing."""
+    return TaskResult(
+        task.job_id,
+        task.run_id,
+        task.task_id,
+        attempt_id,
+        worker_id,
+        TaskOutcome.HANDED_BACK,
+        finished_at=now_at(),
+    )
+
+
+def too_large(result: TaskResult) -> TaskResult:
+    """In place of a result that the broker has no room for in a message: it would be refused for ever."""
+    return TaskResult(
+        result.job_id,
+        result.run_id,
+        result.task_id,
+        result.attempt_id,
+        result.worker_id,
+        TaskOutcome.REJECTED,
+        error_code=StageFailed.code,
+        error_message="its result is larger than a message may be",
+    )
 
 
 @contextmanager

@@ -61,6 +61,16 @@ class Records:
             )
         return [job_shown(row) for row in rows]
 
+    async def dead_letters(self, job_id: str) -> list[dict[str, Any]]:
+        """Raises `NotFound`."""
+        async with self._database.transaction() as tx:
+            jobs, rows = await tx.together(
+                ("get_job", {"job_id": job_id}), ("dead_letters_of_job", {"job_id": job_id})
+            )
+        if not jobs:
+            raise NotFound(f"no job {job_id!r}")
+        return [{name: as_json(value) for name, value in row.items()} for row in rows]
+
     async def events(self, job_id: str, *, after: int, limit: int = 500) -> list[Row]:
         async with self._database.transaction() as tx:
             return await tx.all("events_after", job_id=job_id, seq=after, limit=limit)
