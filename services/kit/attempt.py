@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from services.kit import bus
 from services.kit.codec import encode
-from services.kit.errors import AcceleratorUnavailable, InvalidInput, ScreenalyticsError
+from services.kit.errors import AcceleratorUnavailable, InferenceUnavailable, InvalidInput, ScreenalyticsError
 from services.kit.inference.pool import ModelPool
 from services.kit.inference.session import Session
 from services.kit.messages import Execution, LogLine, ModelRef, Progress, Task, TaskOutcome, TaskResult, now_at
@@ -128,16 +128,18 @@ class Attempt:
 
 
 def run_handler(handler: StageHandler, attempt: Attempt) -> Outcome | None:
-    """The handler's outcome; None when the attempt was cancelled. Raises `AcceleratorUnavailable`.
+    """The handler's outcome; None when the attempt was cancelled.
+
+    Raises `AcceleratorUnavailable`, `InferenceUnavailable`.
 
     The boundary where a handler's exceptions become values: bad input is rejected, anything unforeseen is
-    worth another attempt, and an accelerator that is gone must end the worker.
+    worth another attempt, and what models run on, once gone, must end the worker.
     """
     try:
         return handler.run(attempt)
     except Cancelled:
         return None
-    except AcceleratorUnavailable:
+    except (AcceleratorUnavailable, InferenceUnavailable):
         raise
     except InvalidInput as error:
         return Reject(str(error), code=error.code)
