@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from services.cli.models.app import models
 from services.cli.options import (
     ApiOption,
     DataDirOption,
@@ -33,6 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.add_typer(models, name="models")
 
 
 @app.command(epilog="Example:  screenalytics run film.mp4 --device cpu --profile low_power")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 
+from services.cli.models.options import Backend, InstanceKind
 from services.kit.errors import InvalidSettings
 from services.kit.inference.buckets import MAX_BATCH
 from services.kit.inference.catalog import Catalog, CatalogEntry, default_cache_dir
@@ -22,18 +22,6 @@ from services.kit.inference.signature import takes_batches
 
 _PYTHON_MODEL = Path(__file__).with_name("triton_python_model.py")
 _QUEUE_DELAY_US = 1000
-
-
-class InstanceKind(StrEnum):
-    GPU = "gpu"
-    CPU = "cpu"
-
-
-class Backend(StrEnum):
-    """`python` is for servers without the ONNX Runtime backend; its environment needs onnxruntime."""
-
-    ONNXRUNTIME = "onnxruntime"
-    PYTHON = "python"
 
 
 def write_repository(

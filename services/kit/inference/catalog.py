@@ -143,6 +143,9 @@ class Catalog:
         except KeyError:
             raise InvalidSettings(f"the catalog names no default {role}") from None
 
+    def is_default(self, name: str) -> bool:
+        return name in self._defaults.values()
+
     def ref(self, name: str) -> ModelRef:
         entry = self.entry(name)
         return ModelRef(entry.role, entry.name, entry.sha256)

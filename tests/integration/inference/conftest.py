@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from bench.triton_server import TritonServer, running_triton, what_is_missing
-from services.cli.models.triton_repository import Backend, InstanceKind, write_repository
+from services.cli.models.options import Backend, InstanceKind
+from services.cli.models.triton_repository import write_repository
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.ort import OrtRuntime
 from services.kit.inference.runtimes import Runtime
