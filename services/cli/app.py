@@ -161,6 +161,20 @@ def sample(
     draw_sample(SampleOptions(path, seed, seconds, width, height, fps, cast))
 
 
+@app.command(epilog="Example:  screenalytics doctor --provider cuda --json")
+def doctor(
+    provider: Annotated[Provider | None, typer.Option(help="What must be in effect. (default: cuda)")] = None,
+    data_dir: DataDirOption = None,
+    models_dir: Annotated[Path | None, typer.Option(help="More models, next to the packaged ones.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check where each model really runs, threads, FFmpeg, and the servers that are configured."""
+    from services.cli.doctor.command import DoctorOptions, examine
+    from services.cli.models.commands import ModelOptions
+
+    examine(DoctorOptions(provider, ModelOptions(data_dir, models_dir, as_json)))
+
+
 @app.command()
 def version() -> None:
     """Print the version."""

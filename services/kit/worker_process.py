@@ -17,9 +17,9 @@ from services.kit.attempt import in_daemon_thread
 from services.kit.errors import AcceleratorUnavailable, InferenceUnavailable, InvalidSettings, ModelUnusable
 from services.kit.health import serve_health
 from services.kit.inference.catalog import Catalog
-from services.kit.inference.distributions import refuse_two_runtimes
 from services.kit.inference.pool import ModelPool
 from services.kit.inference.runtimes import runtime_of
+from services.kit.inference.start_check import start_check
 from services.kit.object_store import ObjectStore
 from services.kit.placement_watch import PlacementWatch
 from services.kit.presence import Presence
@@ -88,9 +88,8 @@ async def _warm_or_refuse(
 ) -> None:
     within_s = settings.inference.start_timeout_s
     try:
-        refuse_two_runtimes()
         async with asyncio.timeout(within_s):
-            await in_daemon_thread(lambda: pool.warm(handler.roles(), threads=threads))
+            await in_daemon_thread(lambda: _check_start(pool, handler, threads=threads))
     except (AcceleratorUnavailable, InferenceUnavailable, ModelUnusable, InvalidSettings) as error:
         await presence.refuse(error)
         raise
@@ -98,6 +97,13 @@ async def _warm_or_refuse(
         late = AcceleratorUnavailable(f"the models were not ready on {pool.requested} within {within_s:g} s")
         await presence.refuse(late)
         raise late from timeout
+
+
+def _check_start(pool: ModelPool, handler: StageHandler, *, threads: int) -> None:
+    for finding in start_check(pool, pool.default_models(handler.roles()), threads=threads):
+        if finding.error is not None:
+            raise finding.error
+        log.info("%s: %s", finding.check, finding.detail)
 
 
 async def _work(

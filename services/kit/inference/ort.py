@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -152,10 +155,16 @@ def open_session(
 
 
 def judge(
-    session: ort.InferenceSession, requested: Provider, *, model: str, tensorrt: bool = False
+    session: ort.InferenceSession,
+    requested: Provider,
+    *,
+    model: str,
+    tensorrt: bool = False,
+    said: str = "",
 ) -> dict[str, int]:
     """Nodes per execution provider of a session that executes where it was asked to.
 
+    `said`: what the runtime told of itself while it started.
     Raises `AcceleratorUnavailable` with what the runtime claims and what it really does.
     """
     nodes = _assigned_nodes(session)
@@ -163,6 +172,7 @@ def judge(
     if fault is None:
         return count_nodes(nodes)
     claimed = f"ONNX Runtime claims device {ort.get_device()} with {', '.join(ort.get_available_providers())}"
+    claimed += f"; it {said}" if said else ""
     raise unavailable(
         requested, fault, tried=f"a session of ONNX Runtime {ort.__version__}", model=model, claimed=claimed
     )
@@ -178,19 +188,20 @@ class _Opening:
     options: OrtOptions
 
     def on(self, provider: Provider, *, requested: Provider | None = None, reason: str = "") -> OrtSession:
-        tensorrt = self.options.tensorrt and provider is Provider.CUDA
+        is_on_gpu = provider is Provider.CUDA
+        tensorrt = self.options.tensorrt and is_on_gpu
+        said = _preloaded() if is_on_gpu else ""
         session = self._built(provider)
         placement = Placement(
             requested=requested or provider,
             effective=provider,
             runtime=f"onnxruntime {ort.__version__}",
             device=_device_name(provider, self.options.device_id),
-            nodes=judge(session, provider, model=self.name, tensorrt=tensorrt),
+            nodes=judge(session, provider, model=self.name, tensorrt=tensorrt, said=said),
             reason=reason,
             warm_up_s=self._warmed_up(session, provider),
         )
         session.disable_fallback()
-        is_on_gpu = provider is Provider.CUDA
         binding = DeviceBinding(session, "cuda", self.options.device_id) if is_on_gpu else None
         return OrtSession(session, placement, name=self.name, binding=binding, tensorrt=tensorrt)
 
@@ -240,7 +251,6 @@ def _execution_providers(provider: Provider, options: OrtOptions) -> list[Any]:
     cpu = execution_provider(Provider.CPU)
     if provider is Provider.CPU:
         return [cpu]
-    ort.preload_dlls()  # NVIDIA's libraries from their wheels, where those are installed
     cuda: dict[str, str] = {
         "device_id": str(options.device_id),
         "use_tf32": "0",
@@ -252,6 +262,17 @@ def _execution_providers(provider: Provider, options: OrtOptions) -> list[Any]:
         cuda["gpu_mem_limit"] = str(options.gpu_mem_limit_bytes)
     wanted: list[Any] = [(execution_provider(provider), cuda), cpu]
     return [(TENSORRT_EP, _tensorrt_options(options)), *wanted] if options.tensorrt else wanted
+
+
+def _preloaded() -> str:
+    """Loads NVIDIA's libraries from their wheels, where those are installed; says which cannot be loaded.
+
+    The runtime prints that, on the stream that belongs to a command's result.
+    """
+    with redirect_stdout(StringIO()) as said:
+        ort.preload_dlls()
+    missing = re.findall(r"Failed to load (\S+):", said.getvalue())
+    return f"cannot load {', '.join(dict.fromkeys(missing))}" if missing else ""
 
 
 def _tensorrt_options(options: OrtOptions) -> dict[str, str]:

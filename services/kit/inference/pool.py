@@ -49,16 +49,15 @@ class ModelPool:
     def default_models(self, roles: tuple[str, ...]) -> list[str]:
         return [self._catalog.default(role) for role in roles]
 
-    def warm(self, roles: tuple[str, ...], *, threads: int) -> None:
-        """Opens the default model of each role.
+    def open_by_name(self, name: str, *, threads: int) -> ModelPlacement:
+        """Where the model runs, now that it is open and warm.
 
         Raises `AcceleratorUnavailable`, `InferenceUnavailable`, `ModelUnusable`.
         """
-        for name in self.default_models(roles):
-            self.session(self._catalog.ref(name), threads=threads)
+        return self._placement(name, self.session(self._catalog.ref(name), threads=threads))
 
     def verify(self) -> None:
-        """Where every open model runs, asked again, with a tiny inference. Raises as `warm` does."""
+        """Where every open model runs, asked again, with a tiny inference. Raises as `open_by_name` does."""
         with self._opening:
             sessions = [session for _, session in self._sessions.values()]
         for session in sessions:
@@ -72,7 +71,7 @@ class ModelPool:
             return False
 
     def session(self, ref: ModelRef, *, threads: int) -> Session:
-        """Raises as `warm` does, `ModelUnusable` also when `ref` means another file."""
+        """Raises as `open_by_name` does, `ModelUnusable` also when `ref` means another file."""
         if not self.matches(ref):
             raise ModelUnusable(f"model {ref.name} of the task is not the one in this worker's catalog")
         with self._opening:

@@ -7,7 +7,7 @@ from typing import Protocol
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.placement import Provider
 from services.kit.inference.session import Session
-from services.kit.settings import WorkerSettings
+from services.kit.settings import InferenceSettings, ModelsSettings, TritonSettings
 
 
 class Runtime(Protocol):
@@ -18,7 +18,18 @@ class Runtime(Protocol):
         """
 
 
-def runtime_of(settings: WorkerSettings, catalog: Catalog) -> Runtime:
+class RuntimeSettings(Protocol):
+    @property
+    def inference(self) -> InferenceSettings: ...
+
+    @property
+    def triton(self) -> TritonSettings: ...
+
+    @property
+    def models(self) -> ModelsSettings: ...
+
+
+def runtime_of(settings: RuntimeSettings, catalog: Catalog) -> Runtime:
     if settings.triton.url:
         from services.kit.inference.triton import TritonOptions, TritonRuntime  # noqa: PLC0415  gRPC's threads
 
