@@ -52,7 +52,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
-    catalog = Catalog.load(settings.models.dir)
+    catalog = Catalog.load(settings.models.dir, settings.models.overlay_dir)
     store = ObjectStore(settings.store.url, options=settings.store.options)
     async with _database(settings) as database, _bus(settings) as nc:
         relay = OutboxRelay(nc, database)
