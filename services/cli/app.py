@@ -141,6 +141,21 @@ def export(
     export_episode(ep_id, fmt, out, SystemOptions(data_dir, api))
 
 
+@app.command("import", epilog="Example:  screenalytics import /srv/older/data")
+def import_(
+    folder: Annotated[
+        Path, typer.Argument(help="A data folder of the older system; it is not changed.", metavar="DIR")
+    ],
+    data_dir: DataDirOption = None,
+    api: ApiOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Register results of the older system, as they are. Damaged files are named, and left out."""
+    from services.cli.import_command import import_folder
+
+    import_folder(folder, SystemOptions(data_dir, api), as_json=as_json)
+
+
 @app.command(epilog="Example:  screenalytics sample demo.mp4 --seconds 20")
 def sample(
     path: Annotated[Path, typer.Argument(help="The video to write; its truth goes beside it.", dir_okay=False)],

@@ -8,7 +8,7 @@ from typing import Any
 from services.cli.outcome import Failure
 from services.client import Artifact, Identity, Job, JobState, StageRun
 
-_FOUND_BY = {"detect_track": "faces", "faces_embed": "usable faces", "cluster": "identities"}
+FOUND_BY = {"detect_track": "faces", "faces_embed": "usable faces", "cluster": "identities"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class RunResult:
         sentences = []
         for stage in self.job.stages:
             if stage.zero_rows:
-                sentences.append(f"no {_FOUND_BY.get(stage.stage, 'rows')} were found")
+                sentences.append(f"no {FOUND_BY.get(stage.stage, 'rows')} were found")
             elif stage.state == JobState.SKIPPED:
                 sentences.append(f"{stage.stage} was skipped ({stage.skip_reason or 'no reason given'})")
         return sentences

@@ -9,6 +9,7 @@ from typing import Any
 from services.cli.local_system import running_system
 from services.cli.options import SystemOptions
 from services.cli.outcome import reported
+from services.cli.run_result import FOUND_BY
 from services.cli.screen import Screen
 from services.cli.session import cpu_notice, data_dir_of, open_session, require_episodes
 from services.cli.tables import models_table, phases_table, processes_table
@@ -72,8 +73,11 @@ def _system_record(api_url: str, state: SystemState | None, workers: list[Worker
 
 def _remarks(status: EpisodeStatus) -> list[str]:
     remarks = {
-        "faces are older than the tracks": status.faces_stale,
-        "identities are older than the faces": status.cluster_stale,
+        "faces are out of date: run again from faces_embed": status.faces_stale,
+        "identities are out of date: run again from cluster": status.cluster_stale and not status.faces_stale,
         "there are tracks and no identities": status.tracks_only_fallback,
     }
-    return [remark for remark, holds in remarks.items() if holds]
+    empty = [phase.phase for phase in status.phases.values() if phase.zero_rows]
+    return [f"no {FOUND_BY[name]} were found" for name in empty if name in FOUND_BY] + [
+        remark for remark, holds in remarks.items() if holds
+    ]

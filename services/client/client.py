@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -16,6 +17,7 @@ from services.client.records import (
     Episode,
     EpisodeStatus,
     Identity,
+    ImportedFile,
     Job,
     Worker,
     parse,
@@ -136,6 +138,22 @@ class Client:
         """Write one file of an export to `target`, from its start; a lost connection starts it anew."""
         self._transport.download(Call("GET", _episode(ep_id, "exports", *name.split("/"))), target)
 
+    def import_file(
+        self, ep_id: str, name: str, file: Path, *, modified_at: datetime, run_id: str = ""
+    ) -> ImportedFile:
+        """Register a file of the older system, such as `faces.jsonl`, under its episode.
+
+        Raises `OSError` for an unreadable file, `ApiError` (`damaged-file`) for one that cannot be imported.
+        """
+        params = {"modified_at": modified_at.isoformat()} | ({"run_id": run_id} if run_id else {})
+        headers = {"Content-Type": "application/octet-stream"}
+        path = _episode(ep_id, "imports", name)
+        call = Call("PUT", path, params=params, body=file, headers=headers, answer_within_s=_REGISTER_WITHIN_S)
+        return parse(ImportedFile, self._transport.call(call).json())
+
+    def imported_files(self, ep_id: str) -> list[ImportedFile]:
+        return parse_each(ImportedFile, self._get(_episode(ep_id, "imports")), "files")
+
     def submit(
         self,
         ep_id: str,
@@ -144,9 +162,15 @@ class Client:
         profile: str | None = None,
         device: str | None = None,
         allow_cpu_fallback: bool = False,
+        acknowledge_zero_rows: bool = False,
         overrides: Overrides | None = None,
+        execution_mode: str | None = None,
+        execution_place: str | None = None,
     ) -> Job:
         """Ask for one stage of an episode, or for a pipeline of all.
+
+        `acknowledge_zero_rows` runs a stage although the one before it found nothing.
+        `execution_mode` and `execution_place` are recorded with the job.
 
         When the answer to a first try was lost, the job that then stands in the way is the one it made.
         """
@@ -156,6 +180,9 @@ class Client:
             "profile": profile,
             "device": device,
             "allow_cpu_fallback": allow_cpu_fallback,
+            "acknowledge_zero_rows": acknowledge_zero_rows,
+            "execution_mode": execution_mode,
+            "execution_place": execution_place,
             "overrides": overrides.given() if overrides else {},
         }
         answer = self._transport.call(Call("POST", "/v1/jobs", json=body))

@@ -4,6 +4,7 @@ ScreenalyticsError
 |-- InvalidInput                 2  the caller must change the request
 |   |-- InvalidRequest
 |   |-- InvalidMedia
+|   |-- DamagedFile              (a file of the older system that cannot be imported)
 |   |-- NotFound
 |   |-- Conflict
 |   |-- InvalidSettings
@@ -59,6 +60,12 @@ class InvalidRequest(InvalidInput):
 class InvalidMedia(InvalidInput):
     code = "invalid-media"
     title = "The file is not a video that can be used"
+    http_status = 422
+
+
+class DamagedFile(InvalidInput):
+    code = "damaged-file"
+    title = "A file cannot be imported"
     http_status = 422
 
 

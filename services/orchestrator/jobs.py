@@ -42,8 +42,21 @@ class JobKind(StrEnum):
     CLUSTER = "cluster"
 
 
+class ExecutionMode(StrEnum):
+    AUTO = "auto"
+    REMOTE = "remote"
+    LOCAL = "local"
+
+
+class ExecutionPlace(StrEnum):
+    REMOTE = "remote"
+    LOCAL = "local"
+
+
 @dataclass(frozen=True, slots=True)
 class JobRequest:
+    """`execution_mode` and `execution_place`: what the submitter chose, and what came of it; for the record."""
+
     ep_id: str
     kind: JobKind = JobKind.PIPELINE
     profile: Profile = DEFAULT_PROFILE
@@ -51,6 +64,8 @@ class JobRequest:
     allow_cpu_fallback: bool = False
     acknowledge_zero_rows: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    execution_mode: ExecutionMode | None = None
+    execution_place: ExecutionPlace | None = None
 
     @property
     def stages(self) -> list[Stage]:
@@ -110,6 +125,11 @@ class Jobs:
         episode = await tx.one("current_episode", ep_id=request.ep_id)
         if episode is None:
             raise NotFound(f"no episode {request.ep_id!r}")
+        if episode["media_uri"] is None:
+            raise Conflict(
+                f"episode {request.ep_id} was imported and has no video",
+                hint=f"upload its video under the same name: screenalytics run VIDEO --ep-id {request.ep_id}",
+            )
         await self._check_inputs(tx, request, episode)
         job = await tx.one(
             "insert_job",
@@ -123,6 +143,9 @@ class Jobs:
             warnings=tuple(warnings),
         )
         assert job is not None
+        if request.execution_mode is not None or request.execution_place is not None:
+            mode, place = request.execution_mode, request.execution_place
+            await tx.run("set_execution", job_id=job["job_id"], execution_mode=mode, execution_place=place)
         runs = [await self._insert_run(tx, job, position, run) for position, run in enumerate(planned)]
         await start_run(tx, job, runs[0], episode, self._settings.jobs)
         return str(job["job_id"])

@@ -39,6 +39,8 @@ def marker(run: Row) -> dict[str, Any]:
         "episode_uid": run["episode_uid"],
         "requested_device": run["requested_device"],
         "resolved_device": run["resolved_device"],
+        "execution_mode": run["execution_mode"],
+        "execution_place": run["execution_place"],
         "started_at": as_json(run["started_at"]),
         "finished_at": as_json(run["finished_at"]),
         "zero_rows": run["zero_rows"],

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from services.kit.inference.placement import Provider
 from services.kit.stages import Stage
 from services.orchestrator.feed import JobFeed
-from services.orchestrator.jobs import JobKind, JobRequest, Jobs
+from services.orchestrator.jobs import ExecutionMode, ExecutionPlace, JobKind, JobRequest, Jobs
 from services.orchestrator.lifecycle import TERMINAL
 from services.orchestrator.profiles import DEFAULT_PROFILE, Profile
 from services.orchestrator.records import Records
@@ -34,6 +34,8 @@ class Submit(BaseModel):
     allow_cpu_fallback: bool = False
     acknowledge_zero_rows: bool = False
     overrides: dict[str, Any] = {}
+    execution_mode: ExecutionMode | None = None
+    execution_place: ExecutionPlace | None = None
 
     def request(self) -> JobRequest:
         return JobRequest(
@@ -44,6 +46,8 @@ class Submit(BaseModel):
             allow_cpu_fallback=self.allow_cpu_fallback,
             acknowledge_zero_rows=self.acknowledge_zero_rows,
             overrides=self.overrides,
+            execution_mode=self.execution_mode,
+            execution_place=self.execution_place,
         )
 
 

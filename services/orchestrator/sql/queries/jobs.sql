@@ -107,7 +107,7 @@ WHERE j.state IN ('cancelled', 'failed')
           AND EXISTS (SELECT 1 FROM attempts a WHERE a.job_id = j.job_id AND a.state = 'open'));
 
 -- name: runs_without_marker
-SELECT r.*, e.ep_id, j.requested_device FROM stage_runs r
+SELECT r.*, e.ep_id, j.requested_device, j.execution_mode, j.execution_place FROM stage_runs r
 JOIN jobs j USING (job_id)
 JOIN episodes e ON e.episode_uid = r.episode_uid
 WHERE r.state = 'succeeded' AND r.marker_written_at IS NULL
