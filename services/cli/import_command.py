@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from services.cli.execution import remember, settle
 from services.cli.older_folder import OlderFolder, OlderPath, Rejected, Rejection, look_into, usable_file
 from services.cli.options import SystemOptions
 from services.cli.outcome import reported
@@ -26,8 +27,11 @@ def import_folder(folder: Path, options: SystemOptions, *, as_json: bool) -> Non
     screen = Screen(as_json=as_json)
     with reported(screen):
         found = look_into(folder)
+        options = settle(options, screen, may_fall_back=True)
         with open_session(options, screen, workers=False) as session:
             report = _Import(found, session, screen).run()
+        for ep_id in report["episodes"]:
+            remember(options, ep_id)
         screen.json_line(report)
     if report["rejected"]:
         raise typer.Exit(InvalidInput.exit_status)

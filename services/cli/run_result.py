@@ -35,6 +35,8 @@ class RunResult:
             "job_id": self.job.job_id,
             "ep_id": self.job.ep_id,
             "state": self.job.state,
+            "execution_mode": self.job.execution_mode,
+            "execution_place": self.job.execution_place,
             "stages": {stage.stage: _stage_record(stage) for stage in self.job.stages},
             "identities": [_identity_record(identity) for identity in self.identities],
             "artifacts": self.locations(),

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from services.cli.execution import settle
 from services.cli.local_system import running_system
 from services.cli.options import SystemOptions
 from services.cli.outcome import reported
@@ -24,6 +25,7 @@ def show_system(options: SystemOptions, *, as_json: bool) -> None:
     """Raises `typer.Exit` when no system runs."""
     screen = Screen(as_json=as_json)
     with reported(screen):
+        options = settle(options, screen, may_fall_back=False)
         state = None if options.api else _require_running(data_dir_of(options))
         api_url = state.api_url if state else options.api or ""
         with Client(api_url, retry_for_s=_RETRY_FOR_S) as client:
@@ -36,6 +38,7 @@ def show_episode(ep_id: str, options: SystemOptions, *, as_json: bool) -> None:
     """Raises `typer.Exit` when it cannot be told."""
     screen = Screen(as_json=as_json)
     with reported(screen):
+        options = settle(options, screen, ep_id=ep_id, may_fall_back=False)
         require_episodes(options)
         with open_session(options, screen, workers=False) as session:
             status = session.steadily(lambda client: client.episode_status(ep_id))

@@ -7,6 +7,7 @@ ScreenalyticsError
 |   |-- DamagedFile              (a file of the older system that cannot be imported)
 |   |-- NotFound
 |   |-- Conflict
+|   |   `-- ZeroRows             (what the stage would work on is empty)
 |   |-- InvalidSettings
 |   `-- ModelUnusable            (missing file, wrong digest, unreadable graph)
 |-- AcceleratorUnavailable       3  the requested provider is not there
@@ -81,6 +82,11 @@ class Conflict(InvalidInput):
     title = "The request conflicts with the current state"
     http_status = 409
     grpc_status = "FAILED_PRECONDITION"
+
+
+class ZeroRows(Conflict):
+    code = "zero-rows"
+    title = "There is nothing to work on"
 
 
 class InvalidSettings(InvalidInput):

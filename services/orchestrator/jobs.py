@@ -14,7 +14,7 @@ from ulid import ULID
 
 from services.kit import bus
 from services.kit.codec import to_dict
-from services.kit.errors import AcceleratorUnavailable, Conflict, NotFound
+from services.kit.errors import AcceleratorUnavailable, Conflict, NotFound, ZeroRows
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.placement import Provider
 from services.kit.stage_configs import StageConfig
@@ -178,9 +178,10 @@ class Jobs:
         current = {r["stage"]: r for r in await tx.all("current_runs", episode_uid=episode["episode_uid"])}
         empty = [s for s in STAGE_ORDER[: STAGE_ORDER.index(stage)] if current.get(s, {}).get("zero_rows")]
         if empty and not request.acknowledge_zero_rows:
-            raise Conflict(
+            raise ZeroRows(
                 f"{empty[-1]} found nothing in episode {request.ep_id}, so {stage} has nothing to work on",
-                hint="run it all the same with acknowledge_zero_rows",
+                hint=f"run {empty[0]} with other parameters, or run {stage} all the same with "
+                "acknowledge_zero_rows (--acknowledge-zero-rows)",
             )
 
     async def _route(self, request: JobRequest) -> Provider:

@@ -145,6 +145,8 @@ def test_the_record_of_a_run_has_the_promised_members() -> None:
         "job_id": "j1",
         "ep_id": "e1",
         "state": "succeeded",
+        "execution_mode": None,
+        "execution_place": None,
         "stages": {
             "cluster": {
                 "state": "succeeded",
