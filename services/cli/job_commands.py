@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import typer
 
+from services.cli.execution import settle
 from services.cli.followed_job import FollowedJob
 from services.cli.options import SystemOptions
 from services.cli.outcome import reported
@@ -25,6 +26,7 @@ def cancel_job(job_id: str, options: SystemOptions, *, as_json: bool) -> None:
     """Raises `typer.Exit` when it fails."""
     screen = Screen(as_json=as_json)
     with reported(screen):
+        options = settle(options, screen, may_fall_back=False)
         require_episodes(options)
         with open_session(options, screen, workers=False) as session:
             job = session.steadily(lambda client: client.cancel(job_id))
@@ -36,6 +38,7 @@ def do_again(job_id: str, how: Again, options: SystemOptions, *, as_json: bool) 
     """Follows the new job to its end. Raises `typer.Exit` with the exit status of the command."""
     screen = Screen(as_json=as_json)
     with reported(screen):
+        options = settle(options, screen, may_fall_back=False)
         require_episodes(options)
         with open_session(options, screen) as session:
             key = uuid4().hex

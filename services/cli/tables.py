@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from services.client import EpisodeStatus, Identity, Worker
+from services.client import EpisodeStatus, Identity, PhaseStatus, Worker
 from services.local import PartStatus
 
 _TRACKS_SHOWN = 6
@@ -44,12 +44,25 @@ def models_table(workers: Sequence[Worker]) -> Table:
 
 
 def phases_table(status: EpisodeStatus) -> Table:
-    table = _table("phase", "status", "runtime", "device", "remark")
+    table = _table("phase", "status", "finished", "runtime", "device", "remark")
     for phase in status.phases.values():
         runtime = "-" if phase.runtime_s is None else f"{phase.runtime_s:.1f} s"
         device = phase.resolved_device or phase.requested_device or "-"
-        _add(table, phase.phase, phase.status, runtime, device, "zero rows" if phase.zero_rows else "")
+        finished = phase.finished_at or (phase.last_run_at if phase.source == "imported" else None)
+        when = "-" if finished is None else f"{finished:%Y-%m-%d %H:%M:%S} UTC"
+        _add(table, phase.phase, phase.status, when, runtime, device, _phase_remark(phase))
     return table
+
+
+def _phase_remark(phase: PhaseStatus) -> str:
+    reason = (phase.stale_reason or "").replace("_", " ")
+    remarks = {
+        "zero rows": phase.zero_rows,
+        f"stale: {reason}": phase.stale_reason,
+        "imported": phase.source == "imported",
+        "its output is missing": phase.source != "absent" and not phase.manifest_exists and not phase.zero_rows,
+    }
+    return ", ".join(remark for remark, holds in remarks.items() if holds)
 
 
 def clock_words(seconds: float | None) -> str:

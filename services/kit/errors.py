@@ -4,8 +4,10 @@ ScreenalyticsError
 |-- InvalidInput                 2  the caller must change the request
 |   |-- InvalidRequest
 |   |-- InvalidMedia
+|   |-- DamagedFile              (a file of the older system that cannot be imported)
 |   |-- NotFound
 |   |-- Conflict
+|   |   `-- ZeroRows             (what the stage would work on is empty)
 |   |-- IdempotencyKeyReused
 |   |-- InvalidSettings
 |   `-- ModelUnusable            (missing file, wrong digest, unreadable graph)
@@ -64,6 +66,12 @@ class InvalidMedia(InvalidInput):
     http_status = 422
 
 
+class DamagedFile(InvalidInput):
+    code = "damaged-file"
+    title = "A file cannot be imported"
+    http_status = 422
+
+
 class NotFound(InvalidInput):
     code = "not-found"
     title = "No such resource"
@@ -76,6 +84,11 @@ class Conflict(InvalidInput):
     title = "The request conflicts with the current state"
     http_status = 409
     grpc_status = "FAILED_PRECONDITION"
+
+
+class ZeroRows(Conflict):
+    code = "zero-rows"
+    title = "There is nothing to work on"
 
 
 class IdempotencyKeyReused(InvalidInput):

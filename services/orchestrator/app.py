@@ -23,9 +23,11 @@ from services.orchestrator.endings import end_tasks
 from services.orchestrator.episodes import Episodes
 from services.orchestrator.feed import JobFeed
 from services.orchestrator.http_api import episodes as episodes_api
+from services.orchestrator.http_api import imports as imports_api
 from services.orchestrator.http_api import jobs as jobs_api
 from services.orchestrator.http_api import problems
 from services.orchestrator.http_api import system as system_api
+from services.orchestrator.imports import Imports
 from services.orchestrator.jobs import Jobs
 from services.orchestrator.log_retention import LogRetention
 from services.orchestrator.logbook import Logbook
@@ -77,8 +79,10 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         ]
         api = FastAPI(title="Screenalytics", version="1", docs_url="/docs", redoc_url=None)
         problems.install(api)
-        records = Records(database, store)
-        api.include_router(episodes_api.routes(Episodes(database, store, settings.media), records))
+        records = Records(database, store, catalog)
+        episodes = Episodes(database, store, settings.media)
+        api.include_router(episodes_api.routes(episodes, records))
+        api.include_router(imports_api.routes(episodes, Imports(database, store, settings.imports)))
         jobs = Jobs(database, catalog, settings, store)
         api.include_router(jobs_api.routes(jobs, Successors(database, jobs), records, feed))
         api.include_router(system_api.routes(readiness, registry, catalog))

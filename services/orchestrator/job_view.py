@@ -10,7 +10,7 @@ from services.orchestrator.progress import run_progress
 _JOB_FIELDS = (
     "job_id", "ep_id", "episode_uid", "kind", "state", "profile", "requested_device", "allow_cpu_fallback",
     "force", "retry_of", "resume_of", "created_at", "started_at", "finished_at", "submitted_by",
-    "cancel_requested_at",
+    "cancel_requested_at", "execution_mode", "execution_place",
 )  # fmt: skip
 _RUN_FIELDS = (
     "run_id", "stage", "state", "provider", "resolved_device", "skip_reason", "counts", "warnings",

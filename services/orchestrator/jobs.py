@@ -14,7 +14,7 @@ from ulid import ULID
 
 from services.kit import bus
 from services.kit.codec import to_dict
-from services.kit.errors import AcceleratorUnavailable, Conflict, NotFound
+from services.kit.errors import AcceleratorUnavailable, Conflict, NotFound, ZeroRows
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.placement import Provider
 from services.kit.object_store import ObjectStore
@@ -47,9 +47,23 @@ class JobKind(StrEnum):
     CLUSTER = "cluster"
 
 
+class ExecutionMode(StrEnum):
+    AUTO = "auto"
+    REMOTE = "remote"
+    LOCAL = "local"
+
+
+class ExecutionPlace(StrEnum):
+    REMOTE = "remote"
+    LOCAL = "local"
+
+
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """`force` works again where an equal result is there."""
+    """`force` works again where an equal result is there.
+
+    `execution_mode` and `execution_place`: what the submitter chose, and what came of it; for the record.
+    """
 
     ep_id: str
     kind: JobKind = JobKind.PIPELINE
@@ -59,6 +73,8 @@ class JobRequest:
     acknowledge_zero_rows: bool = False
     force: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    execution_mode: ExecutionMode | None = None
+    execution_place: ExecutionPlace | None = None
 
     @property
     def stages(self) -> list[Stage]:
@@ -135,6 +151,11 @@ class Jobs:
         episode = await tx.one("current_episode", ep_id=request.ep_id)
         if episode is None:
             raise NotFound(f"no episode {request.ep_id!r}")
+        if episode["media_uri"] is None:
+            raise Conflict(
+                f"episode {request.ep_id} was imported and has no video",
+                hint=f"upload its video under the same name: screenalytics run VIDEO --ep-id {request.ep_id}",
+            )
         await self._check_inputs(tx, request, episode)
         job = await tx.one(
             "insert_job",
@@ -148,6 +169,8 @@ class Jobs:
             warnings=tuple(warnings),
             request=asdict(request),
             force=request.force,
+            execution_mode=request.execution_mode,
+            execution_place=request.execution_place,
             **asdict(origin),
         )
         assert job is not None
@@ -183,9 +206,10 @@ class Jobs:
         current = {r["stage"]: r for r in await tx.all("current_runs", episode_uid=episode["episode_uid"])}
         empty = [s for s in STAGE_ORDER[: STAGE_ORDER.index(stage)] if current.get(s, {}).get("zero_rows")]
         if empty and not request.acknowledge_zero_rows:
-            raise Conflict(
+            raise ZeroRows(
                 f"{empty[-1]} found nothing in episode {request.ep_id}, so {stage} has nothing to work on",
-                hint="run it all the same with acknowledge_zero_rows",
+                hint=f"run {empty[0]} with other parameters, or run {stage} all the same with "
+                "acknowledge_zero_rows (--acknowledge-zero-rows)",
             )
 
     async def _route(self, request: JobRequest) -> Provider:

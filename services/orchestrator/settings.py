@@ -28,6 +28,12 @@ class MediaSettings(Group):
     max_upload_bytes: int = Field(default=64 << 30, ge=1)
 
 
+class ImportsSettings(Group):
+    """Of files of the older system."""
+
+    max_file_bytes: int = Field(default=8 << 30, ge=1)
+
+
 class RoutesSettings(Group):
     """`declared`: routes that exist even while no worker lives, as `stage/provider`."""
 
@@ -51,5 +57,6 @@ class OrchestratorSettings(ServiceSettings):
     postgres: PostgresSettings
     http: HttpSettings = HttpSettings()
     media: MediaSettings = MediaSettings()
+    imports: ImportsSettings = ImportsSettings()
     routes: RoutesSettings = RoutesSettings()
     jobs: JobsSettings = JobsSettings()

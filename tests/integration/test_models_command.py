@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from services.cli.app import app
 from services.kit.inference.catalog import SHIPPED_DIR, Catalog
 from services.kit.messages import ModelRef
-from services.orchestrator.fingerprint import fingerprint
+from services.orchestrator.fingerprint import Ingredients
 
 CONTENT = np.random.default_rng(1).bytes(700_000)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -251,7 +251,10 @@ def test_a_file_of_another_family_is_refused(models_dir: Path, tmp_path: Path) -
 def test_another_file_of_a_model_makes_other_fingerprints() -> None:
     """So results of an older file are stale."""
     given: dict[str, Any] = {"media_sha256": "m", "inputs": [], "config": {}, "algorithm_version": 1}
-    one, other = (fingerprint(models=[ModelRef("embedder", "mine", sha256)], **given) for sha256 in ("a", "b"))
+    one, other = (
+        Ingredients(models=[ModelRef("embedder", "mine", sha256)], **given).fingerprint()
+        for sha256 in ("a", "b")
+    )
     assert one != other
 
 

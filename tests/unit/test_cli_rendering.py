@@ -155,6 +155,8 @@ def test_the_record_of_a_run_has_the_promised_members() -> None:
         "ep_id": "e1",
         "state": "succeeded",
         "reused": False,
+        "execution_mode": None,
+        "execution_place": None,
         "stages": {
             "cluster": {
                 "state": "succeeded",

@@ -17,7 +17,7 @@ from services.kit.stages import Stage
 from services.orchestrator.database import Row
 from services.orchestrator.feed import JobFeed
 from services.orchestrator.idempotency import Origin, checked_key
-from services.orchestrator.jobs import JobKind, JobRequest, Jobs
+from services.orchestrator.jobs import ExecutionMode, ExecutionPlace, JobKind, JobRequest, Jobs
 from services.orchestrator.lifecycle import TERMINAL
 from services.orchestrator.profiles import DEFAULT_PROFILE, Profile
 from services.orchestrator.records import Records
@@ -39,6 +39,8 @@ class Submit(BaseModel):
     acknowledge_zero_rows: bool = False
     force: bool = False
     overrides: dict[str, Any] = {}
+    execution_mode: ExecutionMode | None = None
+    execution_place: ExecutionPlace | None = None
 
     def request(self) -> JobRequest:
         return JobRequest(
@@ -50,6 +52,8 @@ class Submit(BaseModel):
             acknowledge_zero_rows=self.acknowledge_zero_rows,
             force=self.force,
             overrides=self.overrides,
+            execution_mode=self.execution_mode,
+            execution_place=self.execution_place,
         )
 
 
@@ -127,13 +131,11 @@ def routes(jobs: Jobs, successors: Successors, records: Records, feed: JobFeed) 
         return {"lines": [event_shown(row) for row in rows], "next_after": rows[-1]["seq"] if rows else after}
 
     @router.get("/{job_id}/events")
-    async def events(
-        job_id: str, last_event_id: Annotated[int, Header(ge=0, le=MAX_SEQ)] = 0
-    ) -> StreamingResponse:
+    async def events(job_id: str, last_event_id: Annotated[int, Header(ge=0)] = 0) -> StreamingResponse:
         """State changes and log lines by their `seq`; progress as snapshots without an id; `end` at the end."""
         await records.job(job_id)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        stream = _events(job_id, last_event_id, records, feed)
+        stream = _events(job_id, min(last_event_id, MAX_SEQ), records, feed)
         return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
 
     return router
