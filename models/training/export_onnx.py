@@ -3,8 +3,9 @@
     python models/training/export_onnx.py --out out/training --to models [--only detector]
 
 Input is uint8 NCHW with batch (and size, for the detector) free; normalisation is part of the graph. Batch
-normalisation is folded into the convolutions, and no node computes shapes, so that every node runs on the
-provider that was asked for. Each file is run beside the network it came from before it is written.
+normalisation is folded into the convolutions, and no node computes shapes: every node works on pixels, and is
+named so, that none may stay on the CPU where a GPU was asked for. Each file is run beside the network it came
+from before it is written.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from onnx import TensorProto, helper, numpy_helper
 from run_state import RunFolder
 from views import STUDENT_PX
 
+from services.kit.inference.placement import PIXEL_NODE_PREFIX
+
 OPSET, IR_VERSION = 17, 8
 TOLERANCE = 2e-3
 
@@ -43,7 +46,7 @@ class GraphWriter:
         return name
 
     def node(self, op: str, *inputs: str, result: str | None = None, **attributes: Any) -> str:
-        name = f"{op.lower()}_{len(self.nodes)}"
+        name = f"{PIXEL_NODE_PREFIX}{op.lower()}_{len(self.nodes)}"
         result = result or f"{name}_out"
         self.nodes.append(helper.make_node(op, list(inputs), [result], name=name, **attributes))
         return result
@@ -141,7 +144,7 @@ def _cells(writer: GraphWriter, values: str, stride: int) -> list[Any]:
     rows = writer.node("Reshape", rows, writer.constant(np.array([0, -1, VALUES], np.int64)))
     parts = [f"score_{stride}", f"bbox_{stride}", f"kps_{stride}"]
     sizes = writer.constant(np.array([1, 4, 10], np.int64))
-    name = f"split_{len(writer.nodes)}"
+    name = f"{PIXEL_NODE_PREFIX}split_{len(writer.nodes)}"
     writer.nodes.append(helper.make_node("Split", [rows, sizes], parts, name=name, axis=2))
     writer.node("Sigmoid", parts[0], result=f"cls_{stride}")
     writer.node("Sigmoid", parts[0], result=f"obj_{stride}")

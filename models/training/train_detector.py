@@ -3,7 +3,7 @@
     python models/training/train_detector.py --media DIR --models DIR --steps 6000 --threads 1
 
 The loss is quality focal loss on scores (Li et al., Generalized Focal Loss, 2020) with the teacher's score as
-the target, and distances of boxes and landmarks in face sizes where the teacher sees a face.
+the target; and, where the teacher sees a face, distances of boxes in face sizes, of landmarks in eye distances.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from services.detector.families import Detections, suppress
 from services.kit.inference.catalog import Catalog
 
 EVERY_STEPS = 500
+EASY_STEPS = 1500
 BOX_WEIGHT, LANDMARK_WEIGHT = 1.0, 2.0
 SEEN_SCORE = 0.3
 MEASURED_FRAMES_APART = {"short_hamilton_clip.mp4": 11, "episode_composite.mp4": 23}
@@ -86,9 +87,15 @@ def losses(answers: list[torch.Tensor], targets: list[torch.Tensor]) -> Losses:
     centre = (mine[:, 1:3] - theirs[:, 1:3]) / size
     shape = mine[:, 3:5] - theirs[:, 3:5]
     box_loss = (_smooth(torch.cat([centre, shape], 1)) * weight).sum()
-    points = (mine[:, 5:] - theirs[:, 5:]) / size.repeat(1, 5)
+    points = (mine[:, 5:] - theirs[:, 5:]) / _eye_distance(theirs, size)
     landmark_loss = (_smooth(points) * weight).sum()
     return Losses(3 * score_loss / faces, 4 * box_loss / faces, 4 * landmark_loss / faces)
+
+
+def _eye_distance(targets: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+    """[N, 1], twice as far, which is about the size of a face; in profile, where eyes coincide, not zero."""
+    apart = (targets[:, 7:9] - targets[:, 5:7]).norm(dim=1, keepdim=True)
+    return 2 * torch.maximum(apart, 0.2 * size.mean(dim=1, keepdim=True))
 
 
 def _smooth(difference: torch.Tensor) -> torch.Tensor:
@@ -194,7 +201,8 @@ def _batches(args: argparse.Namespace, first_step: int) -> Iterator[tuple[torch.
 
     def make(step: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
         rng = np.random.default_rng([args.seed, 23, step])
-        images = np.stack([scene(material, rng) for _ in range(args.batch)])
+        hard = step >= EASY_STEPS
+        images = np.stack([scene(material, rng, hard=hard) for _ in range(args.batch)])
         return to_input(images), [torch.from_numpy(level) for level in teacher.answers(images)]
 
     with ThreadPoolExecutor(1) as maker:
