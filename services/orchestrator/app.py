@@ -61,11 +61,13 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         readiness = Readiness(nc, database)
         reaper = Reaper(nc, database, settings.jobs)
         await reaper.ensure_streams()
-        for listener in (ClaimDesk(nc, database), registry, ProgressBoard(nc, database, feed)):
+        progress = ProgressBoard(nc, database, feed)
+        for listener in (ClaimDesk(nc, database), registry, progress):
             await listener.start()
         agents = [
             relay.run(),
             feed.run(),
+            progress.run(),
             reaper.run(),
             silencer.run(),
             ResultConsumer(nc, database, settings.jobs, store).run(),

@@ -25,7 +25,7 @@ from services.orchestrator.successors import Successors
 
 _KEEP_ALIVE_S = 10.0
 MAX_SEQ = 2**63 - 1
-_PROGRESS_FIELDS = ("phase", "done", "total", "unit", "fraction", "rate", "eta_s", "at")
+_PROGRESS_FIELDS = ("phase", "done", "total", "unit", "fraction", "rate", "fps", "eta_s", "at")
 
 
 class Submit(BaseModel):

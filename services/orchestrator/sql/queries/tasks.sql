@@ -79,6 +79,9 @@ ORDER BY t.created_at LIMIT %(limit)s;
 SELECT t.task_id, t.job_id, t.run_id FROM tasks t
 WHERE t.state = 'live' AND t.claimed_at < now() - make_interval(secs => (t.message ->> 'max_runtime_s')::float);
 
+-- name: get_progress
+SELECT generation, progress FROM tasks WHERE task_id = %(task_id)s;
+
 -- name: set_progress
 -- Monotonic within a generation: an older snapshot that arrives late changes nothing.
 UPDATE tasks SET progress = %(progress)s
