@@ -128,6 +128,16 @@ def status(
         show_episode(ep_id, system, as_json=as_json)
 
 
+@app.command(epilog="Example:  screenalytics why 01JZ...")
+def why(
+    job_id: JobArgument, data_dir: DataDirOption = None, api: ApiOption = None, as_json: JsonOption = False
+) -> None:
+    """Say in one sentence what a job waits for or why it ended, and what to do next."""
+    from services.cli.job_commands import say_why
+
+    say_why(job_id, SystemOptions(data_dir, api), as_json=as_json)
+
+
 @app.command(epilog="Example:  screenalytics logs -f 01JZ...")
 def logs(
     job_id: JobArgument,

@@ -15,6 +15,7 @@ from services.client.records import (
     Progress,
     RunError,
     StageRun,
+    Why,
     Worker,
     WorkerModel,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "StageRun",
     "StateChange",
     "UnexpectedAnswer",
+    "Why",
     "Worker",
     "WorkerModel",
 ]

@@ -135,6 +135,16 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Why:
+    """What a job waits for, or why it ended. `case` is stable; the rest is for people."""
+
+    job_id: str
+    case: str
+    sentence: str
+    next_step: str
+
+
+@dataclass(frozen=True)
 class PhaseStatus:
     phase: str
     status: str

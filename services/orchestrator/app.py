@@ -25,6 +25,7 @@ from services.orchestrator.http_api import episodes as episodes_api
 from services.orchestrator.http_api import jobs as jobs_api
 from services.orchestrator.http_api import problems
 from services.orchestrator.http_api import system as system_api
+from services.orchestrator.inquiry import Inquiry
 from services.orchestrator.jobs import Jobs
 from services.orchestrator.log_retention import LogRetention
 from services.orchestrator.logbook import Logbook
@@ -80,7 +81,8 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         records = Records(database, store)
         api.include_router(episodes_api.routes(Episodes(database, store, settings.media), records))
         jobs = Jobs(database, catalog, settings, store)
-        api.include_router(jobs_api.routes(jobs, Successors(database, jobs), records, feed))
+        successors, inquiry = Successors(database, jobs), Inquiry(database, settings.jobs)
+        api.include_router(jobs_api.routes(jobs, successors, records, inquiry, feed))
         api.include_router(system_api.routes(readiness, registry, catalog))
         await _run_until(stop, agents, _server(api, settings), readiness)
 
