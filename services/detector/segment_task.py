@@ -88,6 +88,7 @@ def _watched(
     """The sampled frames; every frame is recorded and counts as progress."""
     expected = info.expected_frames(segment)
     for frame in records:
+        context.tick()
         record.add_frame(frame)
         if record.frames % _PROGRESS_EVERY_FRAMES == 0:
             context.progress("detect", min(record.frames, expected), expected, "frames")
