@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from services.cli.models.app import models
 from services.cli.options import (
     ApiOption,
     DataDirOption,
@@ -34,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.add_typer(models, name="models")
 
 
 @app.command(epilog="Example:  screenalytics run film.mp4 --device cpu --profile low_power")
@@ -239,6 +241,20 @@ def sample(
 
     width, height = parse_size(size)
     draw_sample(SampleOptions(path, seed, seconds, width, height, fps, cast))
+
+
+@app.command(epilog="Example:  screenalytics doctor --provider cuda --json")
+def doctor(
+    provider: Annotated[Provider | None, typer.Option(help="What must be in effect. (default: cuda)")] = None,
+    data_dir: DataDirOption = None,
+    models_dir: Annotated[Path | None, typer.Option(help="More models, next to the packaged ones.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check where each model really runs, threads, FFmpeg, and the servers that are configured."""
+    from services.cli.doctor.command import DoctorOptions, examine
+    from services.cli.models.commands import ModelOptions
+
+    examine(DoctorOptions(provider, ModelOptions(data_dir, models_dir, as_json)))
 
 
 @app.command()

@@ -15,7 +15,13 @@ from typing import Any, TypeVar
 
 from services.kit import bus
 from services.kit.codec import encode
-from services.kit.errors import AcceleratorUnavailable, InvalidInput, ScreenalyticsError
+from services.kit.errors import (
+    AcceleratorUnavailable,
+    InferenceUnavailable,
+    InvalidInput,
+    ScreenalyticsError,
+    StageFailed,
+)
 from services.kit.inference.pool import ModelPool
 from services.kit.inference.session import Session
 from services.kit.job_log import JobLog
@@ -124,10 +130,12 @@ class Attempt:
 
 
 def run_handler(handler: StageHandler, attempt: Attempt) -> Outcome | None:
-    """The handler's outcome; None when the attempt was cancelled. Raises `AcceleratorUnavailable`.
+    """The handler's outcome; None when the attempt was cancelled.
+
+    Raises `AcceleratorUnavailable`, `InferenceUnavailable`.
 
     The boundary where a handler's exceptions become values: bad input is rejected, anything unforeseen is
-    worth another attempt, and an accelerator that is gone must end the worker.
+    worth another attempt, and what models run on, once gone, must end the worker.
     """
     with attempt.captured():
         return _outcome(handler, attempt)
@@ -138,7 +146,7 @@ def _outcome(handler: StageHandler, attempt: Attempt) -> Outcome | None:
         return handler.run(attempt)
     except Cancelled:
         return None
-    except AcceleratorUnavailable:
+    except (AcceleratorUnavailable, InferenceUnavailable):
         raise
     except InvalidInput as error:
         return Reject(str(error), code=error.code)
@@ -220,6 +228,33 @@ def task_result(
             )
         case None:
             return result
+
+
+def handed_back(task: Task, attempt_id: str, worker_id: str) -> TaskResult:
+    """An attempt that has done nothing."""
+    return TaskResult(
+        task.job_id,
+        task.run_id,
+        task.task_id,
+        attempt_id,
+        worker_id,
+        TaskOutcome.HANDED_BACK,
+        finished_at=now_at(),
+    )
+
+
+def too_large(result: TaskResult) -> TaskResult:
+    """In place of a result that the broker has no room for in a message: it would be refused for ever."""
+    return TaskResult(
+        result.job_id,
+        result.run_id,
+        result.task_id,
+        result.attempt_id,
+        result.worker_id,
+        TaskOutcome.REJECTED,
+        error_code=StageFailed.code,
+        error_message="its result is larger than a message may be",
+    )
 
 
 @contextmanager

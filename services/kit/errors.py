@@ -11,6 +11,7 @@ ScreenalyticsError
 |   `-- ModelUnusable            (missing file, wrong digest, unreadable graph)
 |-- AcceleratorUnavailable       3  the requested provider is not there
 |-- SystemUnavailable            4  a part of the system does not answer or cannot start
+|   |-- InferenceUnavailable     (the inference server does not answer)
 |   |-- AlreadyRunning
 |   |-- PortInUse
 |   `-- DataDirUnusable
@@ -109,6 +110,11 @@ class SystemUnavailable(ScreenalyticsError):
     http_status = 503
     grpc_status = "UNAVAILABLE"
     exit_status = 4
+
+
+class InferenceUnavailable(SystemUnavailable):
+    code = "inference-unavailable"
+    title = "The inference server does not answer"
 
 
 class AlreadyRunning(SystemUnavailable):

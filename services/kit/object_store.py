@@ -7,6 +7,7 @@ local store that writes to a temporary name and renames, so that a half-written 
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,9 +129,20 @@ class ObjectStore:
         except NotFound:
             return
 
+    def delete_prefix(self, prefix: str) -> None:
+        """Everything below the prefix; in a directory also what a killed writer left half-written."""
+        for key in list(self.keys(prefix)):
+            self.delete(key)
+        folder = self.local_path(prefix)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def keys(self, prefix: str) -> Iterator[str]:
-        for batch in obstore.list(self._store, prefix=prefix):
-            yield from (meta["path"] for meta in batch)
+        try:
+            for batch in obstore.list(self._store, prefix=prefix):
+                yield from (meta["path"] for meta in batch)
+        except BaseError as error:
+            raise _wrapped(error, prefix) from error
 
     def _call(self, verb: Any, key: str, *arguments: Any) -> Any:
         try:

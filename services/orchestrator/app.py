@@ -17,6 +17,7 @@ from services.kit.errors import PortInUse, SystemUnavailable
 from services.kit.inference.catalog import Catalog
 from services.kit.object_store import ObjectStore
 from services.orchestrator.claims import ClaimDesk
+from services.orchestrator.collector import ArtifactCollector
 from services.orchestrator.database import Database
 from services.orchestrator.endings import end_tasks
 from services.orchestrator.episodes import Episodes
@@ -52,7 +53,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
-    catalog = Catalog.load(settings.models.dir)
+    catalog = Catalog.load(settings.models.dir, settings.models.overlay_dir)
     store = ObjectStore(settings.store.url, options=settings.store.options)
     async with _database(settings) as database, _bus(settings) as nc:
         relay = OutboxRelay(nc, database)
@@ -75,6 +76,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             Logbook(nc, database).run(),
             LogRetention(database, settings.jobs.log_retention_days).run(),
             MarkerWriter(database, store).run(),
+            ArtifactCollector(database, store, settings.jobs).run(),
         ]
         api = FastAPI(title="Screenalytics", version="1", docs_url="/docs", redoc_url=None)
         problems.install(api)

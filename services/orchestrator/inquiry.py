@@ -36,12 +36,13 @@ class Inquiry:
             if not found:
                 raise NotFound(f"no job {job_id!r}")
             run = _deciding_run(found[0])
-            route = {"stage": run["stage"], "provider": run["provider"]}
-            tasks = await tx.all("open_tasks", run_id=run["run_id"])
-            workers = await tx.all("workers_of_route", **route, expiry_s=bus.WORKER_EXPIRY_S)
-            ahead = await tx.one("tasks_ahead", **route, run_id=run["run_id"], job_id=job_id)
-        assert ahead is not None
-        return _job_facts(found[0], run, tasks, workers, ahead["tasks"], self._limits)
+            of_run, route = {"run_id": run["run_id"]}, {"stage": run["stage"], "provider": run["provider"]}
+            tasks, workers, ahead = await tx.together(
+                ("open_tasks", of_run),
+                ("workers_of_route", {**route, "expiry_s": bus.WORKER_EXPIRY_S}),
+                ("tasks_ahead", {**route, **of_run, "job_id": job_id}),
+            )
+        return _job_facts(found[0], run, tasks, workers, ahead[0]["tasks"], self._limits)
 
 
 def _deciding_run(job: Row) -> Row:

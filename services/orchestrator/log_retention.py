@@ -34,7 +34,8 @@ class LogRetention:
         forgotten, last = 0, _BATCH
         while last == _BATCH:
             async with self._database.transaction() as tx:
-                last = await tx.run("forget_log_lines", older_than_days=self._retention_days, limit=_BATCH)
+                gone = await tx.all("forget_log_lines", older_than_days=self._retention_days, limit=_BATCH)
+            last = len(gone)
             forgotten += last
         async with self._database.transaction() as tx:
             await tx.run("forget_last_words", older_than_days=self._retention_days)

@@ -16,6 +16,7 @@ from services.kit.codec import decode
 from services.kit.errors import InvalidRequest, SystemUnavailable
 from services.kit.messages import LogLine
 from services.orchestrator.database import Database
+from services.orchestrator.endings import handing_back
 from services.orchestrator.events import append_event
 from services.orchestrator.noise import noise_rule
 
@@ -40,8 +41,10 @@ class Logbook:
                 log.debug("logs: %s", error)
                 await asyncio.sleep(_RETRY_S)
                 continue
-            for message in messages:
-                await self._keep(message)
+            async with handing_back(messages) as left:
+                while left:
+                    await self._keep(left[0])
+                    left.popleft()
 
     async def _keep(self, message: Msg) -> None:
         try:

@@ -83,9 +83,7 @@ class MarkerWriter:
             await asyncio.sleep(_POLL_S)
 
     async def write_missing(self) -> None:
-        async with self._database.transaction() as tx:
-            runs = await tx.all("runs_without_marker")
-        for run in runs:
+        for run in await self._database.read("runs_without_marker"):
             data = json.dumps(marker(run), indent=2).encode()
             await asyncio.to_thread(self._store.put_bytes, marker_key(run["episode_uid"], run["stage"]), data)
             async with self._database.transaction() as tx:

@@ -66,6 +66,12 @@ async def fail_job(tx: Transaction, job: Row, run: Row, code: str, message: str)
     await move_job(tx, job["job_id"], State.FAILED, error=(code, message))
 
 
+async def bury_task(tx: Transaction, job: Row, run: Row, task_id: str, code: str, reason: str) -> None:
+    """A dead task becomes a dead letter, and fails its job."""
+    await tx.run("bury_task", task_id=task_id, reason=reason)
+    await fail_job(tx, job, run, code, reason)
+
+
 async def cancel_job(tx: Transaction, job: Row) -> None:
     await tx.run("request_cancel", job_id=job["job_id"])
     for run in await tx.all("runs_of_job", job_id=job["job_id"]):

@@ -14,17 +14,27 @@ ROOT = Path(services.orchestrator.__file__).parent
 
 
 def named_calls() -> Iterator[tuple[str, set[str]]]:
-    """(query, parameters) of every `tx.run`, `tx.one` and `tx.all` of the orchestrator."""
+    """(query, parameters) of every query that the orchestrator runs; `**` for those that are no keywords."""
     for path in ROOT.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue
-            if node.func.attr in {"run", "one", "all"} and ast.unparse(node.func.value) == "tx":
+            verb, receiver = node.func.attr, ast.unparse(node.func.value)
+            if receiver == "tx" and verb == "together":
+                for asked in node.args:
+                    assert isinstance(asked, ast.Tuple)
+                    yield text_of(asked.elts[0]), {"**"}
+            elif (receiver == "tx" and verb in {"run", "one", "all", "last"}) or (
+                receiver.endswith("database") and verb == "read"
+            ):
                 (name,) = node.args
-                assert isinstance(name, ast.Constant)
-                assert isinstance(name.value, str)
-                is_open = any(keyword.arg is None for keyword in node.keywords)
-                yield name.value, {k.arg or "**" for k in node.keywords} | ({"**"} if is_open else set())
+                yield text_of(name), {keyword.arg or "**" for keyword in node.keywords}
+
+
+def text_of(node: ast.expr) -> str:
+    assert isinstance(node, ast.Constant)
+    assert isinstance(node.value, str)
+    return node.value
 
 
 def test_every_query_is_used_and_every_used_query_exists() -> None:

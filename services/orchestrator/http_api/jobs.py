@@ -95,6 +95,11 @@ def routes(jobs: Jobs, successors: Successors, records: Records, inquiry: Inquir
     async def get_job(job_id: str) -> dict[str, Any]:
         return await records.job(job_id)
 
+    @router.get("/{job_id}/dead-letters")
+    async def dead_letters(job_id: str) -> dict[str, Any]:
+        """Tasks that get no further attempt, each with the reason and the last lines of its log."""
+        return {"dead_letters": await records.dead_letters(job_id)}
+
     @router.post("/{job_id}:cancel")
     async def cancel(job_id: str) -> dict[str, Any]:
         await jobs.cancel(job_id)

@@ -283,7 +283,7 @@ async def test_a_broker_that_lost_everything_loses_no_job(agents: Parts, start_w
         for name in (bus.TASKS_STREAM, bus.RESULTS_STREAM, bus.LOGS_STREAM):
             await js.delete_stream(name)
         held.release.set()
-        await agents.rows("UPDATE tasks SET created_at = created_at - interval '1 minute'")
+        await agents.rows("UPDATE outbox SET created_at = created_at - interval '1 minute'")
         await agents.reaper.reap()
         assert await ended(agents, job_id) == "succeeded"
 

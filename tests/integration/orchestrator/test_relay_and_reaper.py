@@ -38,7 +38,7 @@ async def relayed(parts: Parts, relay: OutboxRelay | None = None) -> None:
 
 
 async def aged(parts: Parts) -> None:
-    await parts.rows("UPDATE tasks SET created_at = created_at - interval '1 minute'")
+    await parts.rows("UPDATE outbox SET created_at = created_at - interval '1 minute'")
 
 
 async def test_a_task_is_published_once_and_marked_sent(parts: Parts) -> None:

@@ -66,6 +66,14 @@ ORDER BY j.created_at DESC LIMIT %(limit)s;
 SELECT j.*, e.ep_id FROM jobs j JOIN episodes e USING (episode_uid)
 WHERE job_id = %(job_id)s FOR UPDATE OF j;
 
+-- name: lock_job_of_task
+SELECT j.*, e.ep_id FROM jobs j JOIN episodes e USING (episode_uid)
+WHERE job_id = (SELECT t.job_id FROM tasks t WHERE t.task_id = %(task_id)s) FOR UPDATE OF j;
+
+-- name: lock_run_of_task
+SELECT * FROM stage_runs
+WHERE run_id = (SELECT t.run_id FROM tasks t WHERE t.task_id = %(task_id)s) FOR UPDATE;
+
 -- name: lock_run
 SELECT * FROM stage_runs WHERE run_id = %(run_id)s FOR UPDATE;
 
