@@ -184,6 +184,21 @@ def status(
         show_episode(ep_id, system, as_json=as_json)
 
 
+@app.command(epilog="Example:  screenalytics why 01JZ...")
+def why(
+    context: typer.Context,
+    job_id: JobArgument,
+    mode: ModeOption = None,
+    data_dir: DataDirOption = None,
+    api: ApiOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say in one sentence what a job waits for or why it ended, and what to do next."""
+    from services.cli.job_commands import say_why
+
+    say_why(job_id, system_options(context, data_dir, api, mode), as_json=as_json)
+
+
 @app.command(epilog="Example:  screenalytics logs -f 01JZ...")
 def logs(
     context: typer.Context,

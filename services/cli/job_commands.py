@@ -1,4 +1,4 @@
-"""`screenalytics cancel`, `retry` and `resume`: what is done with a job that is there."""
+"""`screenalytics why`, `cancel`, `retry` and `resume`: what is asked of a job that is there."""
 
 from __future__ import annotations
 
@@ -32,6 +32,19 @@ def cancel_job(job_id: str, options: SystemOptions, *, as_json: bool) -> None:
             job = session.steadily(lambda client: client.cancel(job_id))
         screen.result(f"job {job.job_id} of episode {job.ep_id}: {job.state}")
         screen.json_line(asdict(job))
+
+
+def say_why(job_id: str, options: SystemOptions, *, as_json: bool) -> None:
+    """Raises `typer.Exit` when it cannot be told."""
+    screen = Screen(as_json=as_json)
+    with reported(screen):
+        options = settle(options, screen, may_fall_back=False)
+        require_episodes(options)
+        with open_session(options, screen, workers=False) as session:
+            answer = session.steadily(lambda client: client.why(job_id))
+        screen.result(answer.sentence)
+        screen.result(answer.next_step)
+        screen.json_line(asdict(answer))
 
 
 def do_again(job_id: str, how: Again, options: SystemOptions, *, as_json: bool) -> None:

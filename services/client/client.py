@@ -20,6 +20,7 @@ from services.client.records import (
     Identity,
     ImportedFile,
     Job,
+    Why,
     Worker,
     parse,
     parse_each,
@@ -207,6 +208,10 @@ class Client:
         params = {"ep_id": ep_id, "stage": stage, "active": _flag(active) if active else None}
         given = {name: value for name, value in params.items() if value is not None}
         return parse_each(Job, self._get("/v1/jobs", given), "jobs")
+
+    def why(self, job_id: str) -> Why:
+        """What a job waits for, or why it ended, and the next step."""
+        return parse(Why, self._get(f"{_job(job_id)}/why"))
 
     def cancel(self, job_id: str) -> Job:
         """The job, cancelled or about to be; one that has ended stays as it is."""

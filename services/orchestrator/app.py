@@ -28,6 +28,7 @@ from services.orchestrator.http_api import jobs as jobs_api
 from services.orchestrator.http_api import problems
 from services.orchestrator.http_api import system as system_api
 from services.orchestrator.imports import Imports
+from services.orchestrator.inquiry import Inquiry
 from services.orchestrator.jobs import Jobs
 from services.orchestrator.log_retention import LogRetention
 from services.orchestrator.logbook import Logbook
@@ -64,11 +65,13 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         readiness = Readiness(nc, database)
         reaper = Reaper(nc, database, settings.jobs)
         await reaper.ensure_streams()
-        for listener in (ClaimDesk(nc, database), registry, ProgressBoard(nc, database, feed)):
+        progress = ProgressBoard(nc, database, feed)
+        for listener in (ClaimDesk(nc, database), registry, progress):
             await listener.start()
         agents = [
             relay.run(),
             feed.run(),
+            progress.run(),
             reaper.run(),
             silencer.run(),
             ResultConsumer(nc, database, settings.jobs, store).run(),
@@ -84,7 +87,8 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         api.include_router(episodes_api.routes(episodes, records))
         api.include_router(imports_api.routes(episodes, Imports(database, store, settings.imports)))
         jobs = Jobs(database, catalog, settings, store)
-        api.include_router(jobs_api.routes(jobs, Successors(database, jobs), records, feed))
+        successors, inquiry = Successors(database, jobs), Inquiry(database, settings.jobs)
+        api.include_router(jobs_api.routes(jobs, successors, records, inquiry, feed))
         api.include_router(system_api.routes(readiness, registry, catalog))
         await _run_until(stop, agents, _server(api, settings), readiness)
 
