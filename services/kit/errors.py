@@ -14,6 +14,7 @@ ScreenalyticsError
 |-- SystemUnavailable            4  a part of the system does not answer or cannot start
 |   |-- AlreadyRunning
 |   |-- PortInUse
+|   |-- InsufficientDisk         (what is asked for would not fit)
 |   `-- DataDirUnusable
 `-- StageFailed                  1  the work itself failed
 
@@ -39,7 +40,7 @@ class ScreenalyticsError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
-        self.extras: dict[str, str] = {}  # further members of the problem document
+        self.extras: dict[str, str | int] = {}  # further members of the problem document
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
@@ -125,6 +126,13 @@ class AlreadyRunning(SystemUnavailable):
 class PortInUse(SystemUnavailable):
     code = "port-in-use"
     title = "A port is in use"
+
+
+class InsufficientDisk(SystemUnavailable):
+    code = "insufficient-disk"
+    title = "There is not enough space on a disk"
+    http_status = 507
+    grpc_status = "RESOURCE_EXHAUSTED"
 
 
 class DataDirUnusable(SystemUnavailable):

@@ -20,9 +20,11 @@ from services.kit.inference.placement import Provider
 from services.kit.stage_configs import StageConfig
 from services.kit.stages import STAGE_ORDER, STAGES, Stage
 from services.orchestrator.database import Database, Row, Transaction
+from services.orchestrator.disk_check import require_store_space
 from services.orchestrator.lifecycle import TERMINAL
 from services.orchestrator.profiles import (
     DEFAULT_PROFILE,
+    PROFILES,
     Profile,
     check_override_names,
     effective_config,
@@ -87,7 +89,10 @@ class Jobs:
         self._settings = settings
 
     async def submit(self, request: JobRequest, *, submitted_by: str) -> str:
-        """The new job's id. Raises `NotFound`, `InvalidRequest`, `Conflict`, `AcceleratorUnavailable`."""
+        """The new job's id.
+
+        Raises `NotFound`, `InvalidRequest`, `Conflict`, `AcceleratorUnavailable`, `InsufficientDisk`.
+        """
         check_override_names(request.overrides)
         route = await self._route(request)
         planned = [self._plan(stage, route, request) for stage in request.stages]
@@ -131,6 +136,8 @@ class Jobs:
                 hint=f"upload its video under the same name: screenalytics run VIDEO --ep-id {request.ep_id}",
             )
         await self._check_inputs(tx, request, episode)
+        chips = int(PROFILES[request.profile]["chips_per_track"])
+        await require_store_space(self._settings, episode, [run.config for run in planned], chips)
         job = await tx.one(
             "insert_job",
             job_id=str(ULID()),
