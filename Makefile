@@ -86,6 +86,10 @@ docs: setup ## Generate the tables of docs that are made from code
 		$(BIN)/python docs/generate_$${doc//-/_}.py > $(OUT)/$$doc.md && mv $(OUT)/$$doc.md docs/$$doc.md || exit 1; \
 	done
 
+.PHONY: record
+record: setup ## Write the messages of one real task into docs/architecture.md
+	@SCREENALYTICS_TEST__RECORD=1 $(PYTEST) tests/e2e/test_recorded_task.py
+
 .PHONY: lock
 lock: ## Resolve requirements.lock anew (needs uv)
 	@PIP_CONFIG_FILE=/dev/null UV_NO_CONFIG=1 uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes --extra dev pyproject.toml -o requirements.lock
