@@ -99,6 +99,15 @@ def test_a_pipe_is_rejected_and_not_waited_for(tmp_path: Path) -> None:
         usable_file(tmp_path, tmp_path / "show" / "faces.jsonl")
 
 
+@pytest.mark.parametrize("ep_id", ["../etc", "a b", "-x", "a/b"])
+def test_a_name_that_no_episode_can_have_is_rejected_with_its_folder(tmp_path: Path, ep_id: str) -> None:
+    write_flat(tmp_path / "odd", ep_id)
+    write_flat(tmp_path / "show")
+    looked = look_into(tmp_path)
+    assert {file.ep_id for file in looked.files} == {"show"}
+    assert [one.file for one in looked.rejected] == ["odd"]
+
+
 def test_names_cannot_write_to_the_terminal(tmp_path: Path) -> None:
     write_flat(tmp_path / "a\x1b[31m\nb")
     (shown,) = {file.shown.split("/")[0] for file in look_into(tmp_path).files}
