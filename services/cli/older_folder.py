@@ -118,7 +118,9 @@ def _folders(found: OlderFolder, parent: Path) -> Iterator[Path]:
 def _add_episode(found: OlderFolder, folder: Path) -> None:
     places = [("", folder / name) for name in _MANIFESTS]
     runs = folder / "runs"
-    if runs.is_dir() and not runs.is_symlink():
+    if runs.is_symlink():
+        found.rejected.append(Rejection(_shown(found.root, runs), "is a link to a folder"))
+    elif runs.is_dir():
         places += [("", runs / name) for name in (*_MARKERS, ACTIVE_RUN)]
         for run in _folders(found, runs):
             places += [(run.name, run / name) for name in (*_MANIFESTS, *_MARKERS)]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import reduce
-from operator import add
 
 from services.kit.codec import from_dict
 from services.kit.disk_need import DiskNeed, disk_need, require_space
@@ -27,5 +25,5 @@ async def require_store_space(
     if folder is None or episode["media_info"] is None:
         return
     info = from_dict(MediaInfo, episode["media_info"])
-    need = reduce(add, (disk_need(config, info, chips_per_track) for config in configs), DiskNeed(0))
+    need = sum((disk_need(config, info, chips_per_track) for config in configs), DiskNeed(0))
     await asyncio.to_thread(require_space, {"the store": (folder, need.store_bytes)}, settings.disk)

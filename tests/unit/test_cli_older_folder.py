@@ -68,9 +68,11 @@ def test_links_to_folders_are_rejected_by_name_and_never_followed(tmp_path: Path
     write_flat(root / "show")
     (root / "linked").symlink_to(outside)
     (root / "show" / "runs" / "linked").symlink_to(outside)
+    write_files(root / "other", FLAT, "other")
+    (root / "other" / "runs").symlink_to(outside / "runs")
     looked = look_into(root)
-    assert {file.shown.split("/")[0] for file in looked.files} == {"show"}
-    assert [one.file for one in looked.rejected] == ["linked", "show/runs/linked"]
+    assert {file.shown.split("/")[0] for file in looked.files} == {"show", "other"}
+    assert [one.file for one in looked.rejected] == ["linked", "other/runs", "show/runs/linked"]
 
 
 def test_a_link_that_leads_outside_is_no_usable_file(tmp_path: Path) -> None:
