@@ -18,6 +18,9 @@ export SCREENALYTICS_MODELS__DIR := $(abspath ../shared/models)
 endif
 endif
 
+# Pages that docs/generate_<page>.py makes from code.
+GENERATED_DOCS := settings profiles state-machine messages
+
 PROTOS := $(shell find protos -name '*.proto')
 
 .PHONY: help
@@ -69,7 +72,9 @@ check-generated: setup
 	@$(BIN)/python -m grpc_tools.protoc -Iservices/pb=protos --python_out=$(OUT)/generated --pyi_out=$(OUT)/generated $(PROTOS:protos/%=services/pb/%)
 	@diff -r -x __pycache__ -x __init__.py $(OUT)/generated/services/pb services/pb || { echo "generated files are stale: make protos" >&2; exit 1; }
 	@$(BIN)/python models/build_similarity.py --check
-	@$(BIN)/python docs/generate_settings.py | diff - docs/settings.md || { echo "docs/settings.md is stale: make docs" >&2; exit 1; }
+	@for doc in $(GENERATED_DOCS); do \
+		$(BIN)/python docs/generate_$${doc//-/_}.py | diff - docs/$$doc.md || { echo "docs/$$doc.md is stale: make docs" >&2; exit 1; }; \
+	done
 
 .PHONY: protos
 protos: setup ## Generate services/pb from protos
@@ -78,7 +83,13 @@ protos: setup ## Generate services/pb from protos
 .PHONY: docs
 docs: setup ## Generate the tables of docs that are made from code
 	@mkdir -p $(OUT)
-	@$(BIN)/python docs/generate_settings.py > $(OUT)/settings.md && mv $(OUT)/settings.md docs/settings.md
+	@for doc in $(GENERATED_DOCS); do \
+		$(BIN)/python docs/generate_$${doc//-/_}.py > $(OUT)/$$doc.md && mv $(OUT)/$$doc.md docs/$$doc.md || exit 1; \
+	done
+
+.PHONY: record
+record: setup ## Write the messages of one real task into docs/architecture.md
+	@SCREENALYTICS_TEST__RECORD=1 $(PYTEST) tests/e2e/test_recorded_task.py
 
 .PHONY: lock
 lock: ## Resolve requirements.lock anew (needs uv)

@@ -11,7 +11,15 @@ from typing import Any
 import typer
 
 from services.cli.execution import remember, settle
-from services.cli.older_folder import OlderFolder, OlderPath, Rejected, Rejection, look_into, usable_file
+from services.cli.older_folder import (
+    OlderFolder,
+    OlderPath,
+    Rejected,
+    Rejection,
+    look_into,
+    printable,
+    usable_file,
+)
 from services.cli.options import SystemOptions
 from services.cli.outcome import reported
 from services.cli.screen import Screen
@@ -96,7 +104,7 @@ class _Import:
 
     def _reject(self, file: str, reason: str) -> None:
         self._rejected.append(Rejection(file, reason))
-        self._screen.warn(f"rejected {file}: {reason}")
+        self._screen.warn(f"rejected {file}: {printable(reason)}")
 
 
 def _is_known(path: Path, modified_at: datetime, known: ImportedFile) -> bool:

@@ -17,7 +17,8 @@ from services.kit.errors import InvalidInput
 from services.orchestrator.older_files import ACTIVE_RUN, OLDER_FILES
 
 _HEAD_BYTES = 4096
-_EP_ID = re.compile(rb'"ep_id"\s*:\s*"([^"\\]{1,128})"')
+_EP_ID = re.compile(r"^[a-z0-9][a-z0-9._-]{0,127}$")
+_RECORDED_EP_ID = re.compile(rb'"ep_id"\s*:\s*"([^"\\]{1,128})"')
 _MANIFESTS = tuple(name for name, file in OLDER_FILES.items() if file.kind is not None)
 _MARKERS = tuple(name for name, file in OLDER_FILES.items() if file.is_marker)
 _PARENTS = ("manifests", "data/manifests")
@@ -117,19 +118,25 @@ def _folders(found: OlderFolder, parent: Path) -> Iterator[Path]:
 def _add_episode(found: OlderFolder, folder: Path) -> None:
     places = [("", folder / name) for name in _MANIFESTS]
     runs = folder / "runs"
-    if runs.is_dir() and not runs.is_symlink():
+    if runs.is_symlink():
+        found.rejected.append(Rejection(_shown(found.root, runs), "is a link to a folder"))
+    elif runs.is_dir():
         places += [("", runs / name) for name in (*_MARKERS, ACTIVE_RUN)]
         for run in _folders(found, runs):
             places += [(run.name, run / name) for name in (*_MANIFESTS, *_MARKERS)]
             places += [(run.name, run / "runs" / name) for name in _MARKERS]
     present = [(run_id, path) for run_id, path in places if path.exists() or path.is_symlink()]
-    ep_id = _recorded_ep_id(found.root, [path for _, path in present]) or folder.name
-    if any(file.ep_id == ep_id.lower() for file in found.files):
-        reason = f"another folder holds episode {printable(ep_id)} already"
+    ep_id = (_recorded_ep_id(found.root, [path for _, path in present]) or folder.name).lower()
+    reason = None
+    if not _EP_ID.fullmatch(ep_id):
+        reason = f"{printable(ep_id)[:200]} is no name of an episode, which matches {_EP_ID.pattern}"
+    elif any(file.ep_id == ep_id for file in found.files):
+        reason = f"another folder holds episode {ep_id} already"
+    if reason is not None:
         found.rejected.append(Rejection(_shown(found.root, folder), reason))
         return
     found.files += [
-        OlderPath(ep_id.lower(), run_id, path.name, path, _shown(found.root, path)) for run_id, path in present
+        OlderPath(ep_id, run_id, path.name, path, _shown(found.root, path)) for run_id, path in present
     ]
 
 
@@ -138,7 +145,7 @@ def _recorded_ep_id(root: Path, paths: list[Path]) -> str | None:
     for path in paths:
         try:
             with usable_file(root, path)[0].open("rb") as file:
-                match = _EP_ID.search(file.read(_HEAD_BYTES))
+                match = _RECORDED_EP_ID.search(file.read(_HEAD_BYTES))
         except (Rejected, OSError):
             continue
         if match:

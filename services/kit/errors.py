@@ -16,6 +16,7 @@ ScreenalyticsError
 |   |-- InferenceUnavailable     (the inference server does not answer)
 |   |-- AlreadyRunning
 |   |-- PortInUse
+|   |-- InsufficientDisk         (what is asked for would not fit)
 |   `-- DataDirUnusable
 `-- StageFailed                  1  the work itself failed
 
@@ -41,7 +42,7 @@ class ScreenalyticsError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
-        self.extras: dict[str, str] = {}  # further members of the problem document
+        self.extras: dict[str, str | int] = {}  # further members of the problem document
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
@@ -138,6 +139,13 @@ class AlreadyRunning(SystemUnavailable):
 class PortInUse(SystemUnavailable):
     code = "port-in-use"
     title = "A port is in use"
+
+
+class InsufficientDisk(SystemUnavailable):
+    code = "insufficient-disk"
+    title = "There is not enough space on a disk"
+    http_status = 507
+    grpc_status = "RESOURCE_EXHAUSTED"
 
 
 class DataDirUnusable(SystemUnavailable):

@@ -37,7 +37,7 @@ class ObjectStore:
     def __init__(self, url: str, *, options: Mapping[str, Any] | None = None) -> None:
         """`url` is `file:///dir`, `s3://bucket/prefix`, `gs://...` or `az://...`. Raises `InvalidSettings`."""
         self.url = url
-        self._root = _local_root(url)
+        self._root = local_root(url)
         try:
             if self._root is not None:
                 self._store: Any = LocalStore(self._root, mkdir=True)
@@ -157,7 +157,8 @@ def file_chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _local_root(url: str) -> Path | None:
+def local_root(url: str) -> Path | None:
+    """The folder of a `file://` store; None for a remote one."""
     parts = urlsplit(url)
     return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
 

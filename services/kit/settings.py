@@ -86,6 +86,13 @@ class WorkerGroup(Group):
     drain_grace_s: float = Field(default=15.0, ge=0)
 
 
+class DiskSettings(Group):
+    """`check`: refuse what would not fit; `reserve_bytes` stay free in any case."""
+
+    check: bool = True
+    reserve_bytes: int = Field(default=256 << 20, ge=0)
+
+
 class LogSettings(Group):
     level: str = Field(default="INFO", pattern=r"^(?i)(debug|info|warning|error|critical)$")
 

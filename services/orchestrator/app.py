@@ -83,7 +83,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         api = FastAPI(title="Screenalytics", version="1", docs_url="/docs", redoc_url=None)
         problems.install(api)
         records = Records(database, store, catalog)
-        episodes = Episodes(database, store, settings.media)
+        episodes = Episodes(database, store, settings.media, settings.disk)
         api.include_router(episodes_api.routes(episodes, records))
         api.include_router(imports_api.routes(episodes, Imports(database, store, settings.imports)))
         jobs = Jobs(database, catalog, settings, store)

@@ -13,9 +13,11 @@ from pathlib import Path
 import psycopg
 from ulid import ULID
 
+from services.kit.disk_need import require_space
 from services.kit.errors import Conflict, InvalidMedia, InvalidRequest, NotFound, ScreenalyticsError
 from services.kit.media_types import ContainerFormat, sniff
 from services.kit.object_store import ObjectStore, StoredObject, file_chunks
+from services.kit.settings import DiskSettings
 from services.orchestrator.database import Database, Row, Transaction
 from services.orchestrator.settings import MediaSettings
 
@@ -30,21 +32,32 @@ class Registration:
 
 
 class Episodes:
-    def __init__(self, database: Database, store: ObjectStore, settings: MediaSettings) -> None:
+    def __init__(
+        self, database: Database, store: ObjectStore, settings: MediaSettings, disk: DiskSettings
+    ) -> None:
         self._database = database
         self._store = store
         self._settings = settings
+        self._disk = disk
 
     async def register(
-        self, chunks: AsyncIterator[bytes], *, filename: str, ep_id: str | None, replace: bool
+        self,
+        chunks: AsyncIterator[bytes],
+        *,
+        filename: str,
+        ep_id: str | None,
+        replace: bool,
+        size_bytes: int | None = None,
     ) -> Registration:
-        """Stores the bytes and names them.
+        """Stores the bytes and names them. `size_bytes`: as far as it is known before they come.
 
         The same content under the same name is the same episode. Raises `InvalidMedia`, `InvalidRequest`,
-        and `Conflict` when the name belongs to other content and `replace` is false.
+        `Conflict` when the name belongs to other content and `replace` is false, and `InsufficientDisk`.
         """
         if ep_id is not None:
             require_ep_id(ep_id)
+        if size_bytes is not None and (folder := self._store.local_path("")) is not None:
+            await asyncio.to_thread(require_space, {"the store": (folder, size_bytes)}, self._disk)
         episode_uid = str(ULID())
         key = await self._media_key(episode_uid, ep_id)
         sniffed = _Sniffer(chunks, self._settings.max_upload_bytes)
@@ -70,7 +83,10 @@ class Episodes:
             )
         if not path.is_absolute() or not await asyncio.to_thread(path.is_file):
             raise InvalidRequest(f"{path} is not an absolute path of a file")
-        return await self.register(_read_async(path), filename=path.name, ep_id=ep_id, replace=replace)
+        size_bytes = (await asyncio.to_thread(path.stat)).st_size
+        return await self.register(
+            _read_async(path), filename=path.name, ep_id=ep_id, replace=replace, size_bytes=size_bytes
+        )
 
     async def get(self, ep_id: str) -> Row:
         """Raises `NotFound`."""

@@ -14,7 +14,8 @@ from typing import Any
 from services.kit.artifacts import ArtifactKind
 from services.kit.stages import STAGE_ORDER, STAGES, Stage
 from services.orchestrator.database import Row
-from services.orchestrator.older_files import ACTIVE_RUN, OLDER_FILES, MarkerStatus
+from services.orchestrator.older_files import ACTIVE_RUN, OLDER_FILES
+from services.orchestrator.older_names import MarkerStatus
 from services.orchestrator.staleness import Made
 from services.orchestrator.status import PhaseFacts, PhaseResult, PhaseRun, Source
 

@@ -15,7 +15,7 @@ from typing import IO
 import psycopg
 from ulid import ULID
 
-from services.kit.errors import DamagedFile, InvalidRequest, NotFound
+from services.kit.errors import DamagedFile, InvalidRequest, NotFound, ScreenalyticsError, SystemUnavailable
 from services.kit.object_store import ObjectStore, StoredObject
 from services.orchestrator.database import Database, Row, Transaction
 from services.orchestrator.episodes import require_ep_id
@@ -64,7 +64,11 @@ class Imports:
             episode_uid = await self._episode_uid(ep_id)
             key = f"{episode_uid}/imported/{ULID()}/{name}"
             stored = await asyncio.to_thread(self._store.put_file, key, path)
-        return await self._register(episode_uid, file, run_key, modified_at, stored, checked)
+        try:
+            return await self._register(episode_uid, file, run_key, modified_at, stored, checked)
+        except ScreenalyticsError:
+            await asyncio.to_thread(self._store.delete, key)
+            raise
 
     async def list(self, episode: Row) -> list[Row]:
         async with self._database.transaction() as tx:
@@ -76,8 +80,7 @@ class Imports:
             size += len(chunk)
             if size > self._settings.max_file_bytes:
                 raise DamagedFile(f"{name}: larger than {self._settings.max_file_bytes} bytes")
-            await asyncio.to_thread(copy.write, chunk)
-        await asyncio.to_thread(copy.flush)
+            await asyncio.to_thread(_append, copy, chunk)
 
     async def _episode_uid(self, ep_id: str) -> str:
         while True:
@@ -122,6 +125,15 @@ class Imports:
             return ImportedFile(row, ImportOutcome.IMPORTED)
         is_untouched = is_same and known["modified_at"] == modified_at
         return ImportedFile(row, ImportOutcome.UNCHANGED if is_untouched else ImportOutcome.REPLACED)
+
+
+def _append(copy: IO[bytes], chunk: bytes) -> None:
+    """Raises `SystemUnavailable` where the copy finds no room."""
+    try:
+        copy.write(chunk)
+        copy.flush()
+    except OSError as error:
+        raise SystemUnavailable(f"the file cannot be taken in: {error.strerror}") from error
 
 
 async def _insert_without_media(tx: Transaction, ep_id: str) -> Row:

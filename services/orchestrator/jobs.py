@@ -21,12 +21,14 @@ from services.kit.object_store import ObjectStore
 from services.kit.stage_configs import StageConfig
 from services.kit.stages import STAGE_ORDER, STAGES, Stage
 from services.orchestrator.database import Database, Row, Transaction
+from services.orchestrator.disk_check import require_store_space
 from services.orchestrator.earlier_runs import EarlierRuns
 from services.orchestrator.idempotency import Origin, answered_before
-from services.orchestrator.lifecycle import TERMINAL
+from services.orchestrator.lifecycle import ACTIVE, TERMINAL
 from services.orchestrator.pipeline import Pipeline
 from services.orchestrator.profiles import (
     DEFAULT_PROFILE,
+    PROFILES,
     Profile,
     check_override_names,
     effective_config,
@@ -101,7 +103,8 @@ class Jobs:
     async def submit(self, request: JobRequest, *, submitted_by: str, origin: Origin = _NEW) -> str:
         """The job's id: a new one, or the one that the idempotency key has made.
 
-        Raises `NotFound`, `InvalidRequest`, `Conflict`, `IdempotencyKeyReused`, `AcceleratorUnavailable`.
+        Raises `NotFound`, `InvalidRequest`, `Conflict`, `IdempotencyKeyReused`, `AcceleratorUnavailable`,
+        `InsufficientDisk`.
         """
         if known := await self._answered(request, origin):
             return known
@@ -148,14 +151,7 @@ class Jobs:
         submitted_by: str,
         origin: Origin,
     ) -> str:
-        episode = await tx.one("current_episode", ep_id=request.ep_id)
-        if episode is None:
-            raise NotFound(f"no episode {request.ep_id!r}")
-        if episode["media_uri"] is None:
-            raise Conflict(
-                f"episode {request.ep_id} was imported and has no video",
-                hint=f"upload its video under the same name: screenalytics run VIDEO --ep-id {request.ep_id}",
-            )
+        episode = await self._episode(tx, request)
         await self._check_inputs(tx, request, episode)
         job = await tx.one(
             "insert_job",
@@ -176,7 +172,19 @@ class Jobs:
         assert job is not None
         runs = [await self._insert_run(tx, job, position, run) for position, run in enumerate(planned)]
         await self._pipeline.start(tx, job, runs[0], episode)
+        await self._check_space(tx, request, episode, job, planned)
         return str(job["job_id"])
+
+    async def _episode(self, tx: Transaction, request: JobRequest) -> Row:
+        episode = await tx.one("current_episode", ep_id=request.ep_id)
+        if episode is None:
+            raise NotFound(f"no episode {request.ep_id!r}")
+        if episode["media_uri"] is None:
+            raise Conflict(
+                f"episode {request.ep_id} was imported and has no video",
+                hint=f"upload its video under the same name: screenalytics run VIDEO --ep-id {request.ep_id}",
+            )
+        return episode
 
     async def _insert_run(self, tx: Transaction, job: Row, position: int, planned: PlannedRun) -> Row:
         run = await tx.one(
@@ -211,6 +219,18 @@ class Jobs:
                 hint=f"run {empty[0]} with other parameters, or run {stage} all the same with "
                 "acknowledge_zero_rows (--acknowledge-zero-rows)",
             )
+
+    async def _check_space(
+        self, tx: Transaction, request: JobRequest, episode: Row, job: Row, planned: list[PlannedRun]
+    ) -> None:
+        """What is reused takes no room; of a video that was never planned nothing is known yet."""
+        if episode["media_info"] is None:
+            return
+        runs = await tx.all("runs_of_job", job_id=job["job_id"])
+        ahead = {run["stage"] for run in runs if run["state"] in ACTIVE}
+        configs = [run.config for run in planned if run.stage in ahead]
+        chips = int(PROFILES[request.profile]["chips_per_track"])
+        await require_store_space(self._settings, episode, configs, chips)
 
     async def _route(self, request: JobRequest) -> Provider:
         """Where the job will run. A worker that is only just starting gets a moment to be heard."""

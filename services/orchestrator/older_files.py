@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.kit.artifacts import ArtifactKind
 from services.kit.stages import STAGE_ORDER, Stage
+from services.orchestrator.older_names import marker_status
 
 _MAX_EMBEDDING = 8_192
 
@@ -103,26 +103,6 @@ class TrackMetricsDocument(OlderRecord):
         return None
 
 
-class MarkerStatus(StrEnum):
-    """`status` of a marker, with the words that other releases of the older system used for the same."""
-
-    SUCCESS = "success"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    UNKNOWN = "unknown"  # its process cannot be asked any more
-
-
-_MARKER_STATUS: Mapping[str, MarkerStatus] = {
-    "success": MarkerStatus.SUCCESS,
-    "succeeded": MarkerStatus.SUCCESS,
-    "completed": MarkerStatus.SUCCESS,
-    "partial": MarkerStatus.SUCCESS,
-    "stale": MarkerStatus.SUCCESS,
-    "failed": MarkerStatus.FAILED,
-    "error": MarkerStatus.FAILED,
-    "canceled": MarkerStatus.CANCELLED,
-    "cancelled": MarkerStatus.CANCELLED,
-}
 _COUNTS = ("detections", "tracks", "faces", "identities")
 
 
@@ -148,7 +128,7 @@ class MarkerDocument(OlderRecord):
     def facts(self) -> dict[str, Any]:
         """Raises `ValueError` for a time that is none."""
         return {
-            "status": _MARKER_STATUS.get((self.status or "").lower(), MarkerStatus.UNKNOWN),
+            "status": marker_status(self.status),
             "started_at": _time(self.started_at),
             "finished_at": _time(self.finished_at),
             "requested_device": self.requested_device,

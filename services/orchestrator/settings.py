@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from services.kit.settings import Group, ServiceSettings
+from services.kit.settings import DiskSettings, Group, ServiceSettings
 
 Route = Annotated[str, StringConstraints(pattern=r"^(detect_track|faces_embed|cluster)/(cuda|cpu)$")]
 
@@ -58,5 +58,6 @@ class OrchestratorSettings(ServiceSettings):
     http: HttpSettings = HttpSettings()
     media: MediaSettings = MediaSettings()
     imports: ImportsSettings = ImportsSettings()
+    disk: DiskSettings = DiskSettings()
     routes: RoutesSettings = RoutesSettings()
     jobs: JobsSettings = JobsSettings()

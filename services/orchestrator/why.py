@@ -135,6 +135,11 @@ _BY_CODE: dict[str, Callable[[JobFacts], Why]] = {
         f"It failed: a model cannot be used ({job.error}).",
         f"Put the file of the catalog in place, then: screenalytics resume {job.job_id}",
     ),
+    "insufficient-disk": lambda job: Why(
+        "no-room",
+        f"It failed: {job.error}.",
+        f"Free some space, then: screenalytics resume {job.job_id}",
+    ),
     "conflict": lambda job: Why(
         "replaced", f"It failed: {job.error}.", f"Submit a new job for episode {job.ep_id}."
     ),

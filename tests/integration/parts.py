@@ -98,7 +98,7 @@ class Parts:
             reaper=Reaper(nc, database, settings.jobs),
             silencer=Silencer(nc, database),
             records=Records(database, store, Catalog.load(None)),
-            episodes=Episodes(database, store, settings.media),
+            episodes=Episodes(database, store, settings.media, settings.disk),
             logbook=Logbook(nc, database),
             markers=MarkerWriter(database, store),
         )

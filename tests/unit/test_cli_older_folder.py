@@ -68,9 +68,11 @@ def test_links_to_folders_are_rejected_by_name_and_never_followed(tmp_path: Path
     write_flat(root / "show")
     (root / "linked").symlink_to(outside)
     (root / "show" / "runs" / "linked").symlink_to(outside)
+    write_files(root / "other", FLAT, "other")
+    (root / "other" / "runs").symlink_to(outside / "runs")
     looked = look_into(root)
-    assert {file.shown.split("/")[0] for file in looked.files} == {"show"}
-    assert [one.file for one in looked.rejected] == ["linked", "show/runs/linked"]
+    assert {file.shown.split("/")[0] for file in looked.files} == {"show", "other"}
+    assert [one.file for one in looked.rejected] == ["linked", "other/runs", "show/runs/linked"]
 
 
 def test_a_link_that_leads_outside_is_no_usable_file(tmp_path: Path) -> None:
@@ -97,6 +99,15 @@ def test_a_pipe_is_rejected_and_not_waited_for(tmp_path: Path) -> None:
     assert ("show", "", "faces.jsonl") in found(tmp_path)
     with pytest.raises(Rejected, match="no regular file"):
         usable_file(tmp_path, tmp_path / "show" / "faces.jsonl")
+
+
+@pytest.mark.parametrize("ep_id", ["../etc", "a b", "-x", "a/b"])
+def test_a_name_that_no_episode_can_have_is_rejected_with_its_folder(tmp_path: Path, ep_id: str) -> None:
+    write_flat(tmp_path / "odd", ep_id)
+    write_flat(tmp_path / "show")
+    looked = look_into(tmp_path)
+    assert {file.ep_id for file in looked.files} == {"show"}
+    assert [one.file for one in looked.rejected] == ["odd"]
 
 
 def test_names_cannot_write_to_the_terminal(tmp_path: Path) -> None:

@@ -174,6 +174,12 @@ CASES: list[tuple[JobFacts, str, str, str]] = [
         "resume j1",
     ),
     (
+        replace(FAILED, error_code="insufficient-disk", error="about 9.1 GB are needed and 2.0 GB can be used"),
+        "no-room",
+        "about 9.1 GB are needed",
+        "Free some space",
+    ),
+    (
         replace(FAILED, error_code="conflict", error="the episode was replaced while the job ran"),
         "replaced",
         "the episode was replaced",

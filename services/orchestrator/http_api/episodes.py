@@ -55,7 +55,11 @@ def routes(episodes: Episodes, records: Records) -> APIRouter:
             done = await _register_path(episodes, await request.body())
         else:
             done = await episodes.register(
-                request.stream(), filename=Path(filename).name, ep_id=ep_id, replace=replace
+                request.stream(),
+                filename=Path(filename).name,
+                ep_id=ep_id,
+                replace=replace,
+                size_bytes=_announced_size(request),
             )
         response.status_code = 201 if done.is_new else 200
         return episode_shown(done.episode)
@@ -129,6 +133,11 @@ async def _register_path(episodes: Episodes, body: bytes) -> Registration:
     except ValidationError as error:
         raise InvalidRequest(f"not a request to register a path: {error.errors()[0]['msg']}") from error
     return await episodes.register_path(request.path, ep_id=request.ep_id, replace=request.replace)
+
+
+def _announced_size(request: Request) -> int | None:
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
 
 
 def _needs(name: str) -> set[str]:
