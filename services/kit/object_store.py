@@ -104,11 +104,14 @@ class ObjectStore:
             raise SystemUnavailable(f"object {key} does not have the digest it was stored with")
 
     def exists(self, key: str) -> bool:
+        return self.size_bytes(key) is not None
+
+    def size_bytes(self, key: str) -> int | None:
+        """None for an object that is not there."""
         try:
-            self._call(obstore.head, key)
+            return int(self._call(obstore.head, key)["size"])
         except NotFound:
-            return False
-        return True
+            return None
 
     def copy(self, source: str, target: str) -> None:
         self._call(obstore.copy, source, target)

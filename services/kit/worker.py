@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from time import monotonic
 
@@ -34,10 +34,12 @@ from services.kit.codec import decode, encode
 from services.kit.delivery import Delivery, fetch_one, finish, hand_back, next_wait_s, store
 from services.kit.errors import (
     AcceleratorUnavailable,
+    InferenceUnavailable,
     InvalidRequest,
     ScreenalyticsError,
     SystemUnavailable,
 )
+from services.kit.inference.placement import Provider
 from services.kit.inference.pool import ModelPool
 from services.kit.messages import (
     SCHEMA_VERSION,
@@ -55,7 +57,7 @@ from services.kit.object_store import ObjectStore
 from services.kit.presence import Presence
 from services.kit.stages import STAGES, Outcome, Retry, StageHandler
 from services.kit.telemetry import WorkerMetrics
-from services.kit.threads import process_cpu_seconds, process_threads
+from services.kit.threads import confined, process_cpu_seconds, process_threads
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +100,8 @@ class Worker:
         self._drain_grace_s = drain_grace_s
         self._presence = presence
         self._attempt: Attempt | None = None
+        self._stop = asyncio.Event()
+        self._lost: ScreenalyticsError | None = None
         self._looped_at = monotonic()
 
     # -- health ---------------------------------------------------------------------------------
@@ -107,9 +111,19 @@ class Worker:
         return f"the loop has not turned for {quiet_s:.0f} s" if quiet_s > 60 else None
 
     def readiness_fault(self) -> str | None:
+        if self._lost is not None:
+            return str(self._lost)
         if self._presence.state is WorkerState.DRAINING:
             return "draining"
         return None if self._nc.is_connected else "NATS is not connected"
+
+    def lose(self, error: ScreenalyticsError) -> None:
+        """What the models run on is gone: hand back what is in work, and let `run` raise `error`."""
+        self._lost = self._lost or error
+        self._metrics.lose()
+        if self._attempt is not None:
+            self._attempt.cancel()
+        self._stop.set()
 
     def _turned(self) -> None:
         self._looped_at = monotonic()
@@ -117,11 +131,16 @@ class Worker:
     # -- the loop -------------------------------------------------------------------------------
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Works until `stop` is set. Raises `WorkerStalled`, `AcceleratorUnavailable`."""
+        """Works until `stop` is set. Raises `WorkerStalled`, and what `lose` was told."""
+        self._stop = stop
         control = await self._nc.subscribe(bus.ALL_CONTROL, cb=self._on_control)
         try:
             async with self._presence.announced():
                 await self._work_until(stop)
+                if self._lost is not None:
+                    with suppress(NatsError):
+                        await self._presence.refuse(self._lost)
+                    raise self._lost
         finally:
             with suppress(NatsError):
                 await control.unsubscribe()
@@ -169,6 +188,9 @@ class Worker:
         if (task.schema_version, task.algorithm_version) != expected:
             log.warning("handed back task %s of another release", task.task_id)
             return None
+        if task.provider != self._pool.route:
+            log.warning("handed back task %s of route %s", task.task_id, task.provider)
+            return None
         strangers = [ref.name for ref in task.models if not self._pool.matches(ref)]
         if strangers:
             log.warning("handed back task %s: other files for models %s", task.task_id, strangers)
@@ -213,8 +235,9 @@ class Worker:
             async with self._busy_with(attempt):
                 started_at, cpu, wall = now_at(), process_cpu_seconds(), monotonic()
                 try:
-                    outcome, was_drained = await self._work(attempt, delivery, stop)
-                except (WorkerStalled, AcceleratorUnavailable) as error:
+                    with self._confined(attempt):
+                        outcome, was_drained = await self._work(attempt, delivery, stop)
+                except WorkerStalled as error:
                     outcome, was_drained, fatal = Retry(str(error)), False, error
                 execution = self._execution(attempt, process_cpu_seconds() - cpu, monotonic() - wall)
             self._metrics.task_seconds.labels(task.kind).observe(execution.wall_seconds)
@@ -237,17 +260,27 @@ class Worker:
             await asyncio.wait({work}, timeout=next_wait_s(delivery, is_draining=stop.is_set()))
             self._looped_at = monotonic()
             if attempt.idle_s > attempt.task.stall_s:
-                raise WorkerStalled(f"task {attempt.task.task_id} has not moved for {attempt.idle_s:.0f} s")
+                stalled = f"task {attempt.task.task_id} has not moved for {attempt.idle_s:.0f} s"
+                attempt.log(f"{stalled}; its worker ends", level="error")
+                raise WorkerStalled(stalled)
             if monotonic() - delivery.beat_at >= bus.HEARTBEAT_S:
                 with suppress(NatsError):
                     await delivery.beat()
             if stop.is_set():
-                drain_at = drain_at or monotonic() + self._drain_grace_s
+                drain_at = drain_at or monotonic() + (0 if self._lost else self._drain_grace_s)
                 if monotonic() >= drain_at:
                     attempt.cancel()
                 if monotonic() >= drain_at + _CANCEL_GRACE_S:
                     return None, True  # it does not react; the process is about to end under it
-        return work.result(), drain_at is not None
+        try:
+            return work.result(), drain_at is not None or self._lost is not None
+        except (AcceleratorUnavailable, InferenceUnavailable) as error:
+            self.lose(error)
+            return None, True
+
+    def _confined(self, attempt: Attempt) -> AbstractContextManager[None]:
+        """Work on the CPU never takes more of it than its cap, whatever its libraries start."""
+        return confined(attempt.thread_cap) if self._pool.route is Provider.CPU else nullcontext()
 
     def _execution(self, attempt: Attempt, cpu_seconds: float, wall_seconds: float) -> Execution:
         names = {ref.name for ref in attempt.task.models}

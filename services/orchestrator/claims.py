@@ -14,10 +14,19 @@ from services.kit.codec import decode, encode
 from services.kit.errors import InvalidRequest, StageFailed, SystemUnavailable
 from services.kit.messages import ClaimReply, ClaimRequest, Decision
 from services.orchestrator.database import Database, Row, Transaction
+from services.orchestrator.events import append_event
 from services.orchestrator.lifecycle import TERMINAL, State
 from services.orchestrator.transitions import bury_task, move_job, move_run
 
 log = logging.getLogger(__name__)
+
+# How the attempt before ended, by its state.
+_ENDINGS = {
+    "open": "fell silent or died without a word",
+    "retry": "failed",
+    "handed_back": "was handed back by a worker that stopped",
+    "abandoned": "fell silent or died without a word",
+}
 
 
 class ClaimDesk:
@@ -65,7 +74,7 @@ class ClaimDesk:
                 return ClaimReply(Decision.RUN, attempts[0]["generation"])
             if task["attempts"] >= task["max_attempts"]:
                 return await self._spent(tx, job, run, task)
-            return await _claim_locked(tx, request, job, run)
+            return await _claim_locked(tx, request, job, run, task)
 
     async def _spent(self, tx: Transaction, job: Row, run: Row, task: Row) -> ClaimReply:
         """Its attempts are used up: a dead letter, unless one of them may still come to something."""
@@ -91,11 +100,13 @@ class ClaimDesk:
         return bool(info.state.subjects)
 
 
-async def _claim_locked(tx: Transaction, request: ClaimRequest, job: Row, run: Row) -> ClaimReply:
+async def _claim_locked(tx: Transaction, request: ClaimRequest, job: Row, run: Row, task: Row) -> ClaimReply:
     if run["state"] == State.QUEUED:
         await move_run(tx, run, State.RUNNING)
     if job["state"] == State.QUEUED:
         await move_job(tx, job["job_id"], State.RUNNING)
+    if task["generation"] > 0:
+        await _say_again(tx, request, run, task["generation"] + 1)
     claimed = await tx.last(
         "claim_task_if_live",
         task_id=request.task_id,
@@ -105,3 +116,16 @@ async def _claim_locked(tx: Transaction, request: ClaimRequest, job: Row, run: R
     if claimed is None:
         return ClaimReply(Decision.WAIT, reason="the task was claimed at the same time")
     return ClaimReply(Decision.RUN, claimed["generation"])
+
+
+async def _say_again(tx: Transaction, request: ClaimRequest, run: Row, generation: int) -> None:
+    """A crashed worker cannot say that it has crashed, so the job's log hears of the attempt that follows."""
+    before = await tx.one("attempt_before", task_id=request.task_id, generation=generation)
+    ending = _ENDINGS.get(before["state"], "did not count") if before else "is not known"
+    who = f" on {before['worker_id']}" if before else ""
+    payload = {
+        "level": "warning",
+        "message": f"attempt {generation} begins on {request.worker_id}: the one before{who} {ending}",
+        "is_noisy": False,
+    }
+    await append_event(tx, run["job_id"], "log", payload, stage=run["stage"])

@@ -43,7 +43,7 @@ class OutboxRelay:
                 await asyncio.sleep(_RETRY_S)
                 continue
             if sent < _BATCH:
-                await _wait(self._wake, _POLL_S)
+                await wait_for_wake(self._wake, _POLL_S)
 
     async def _relay_batch(self) -> int:
         """The number of rows that were sent. Raises `NatsError` when some could not be."""
@@ -78,7 +78,8 @@ async def publish_once(js: JetStreamContext, subject: str, payload: bytes) -> bo
     return True
 
 
-async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+async def wait_for_wake(event: asyncio.Event, timeout_s: float) -> None:
+    """Until the event is set, at most so long."""
     try:
         async with asyncio.timeout(timeout_s):
             await event.wait()

@@ -18,13 +18,14 @@ from services.kit.messages import Control, Task
 from services.kit.stages import STAGES
 from services.orchestrator.database import Database, Row
 from services.orchestrator.lifecycle import TERMINAL, State
-from services.orchestrator.outbox import publish_once
+from services.orchestrator.outbox import publish_once, wait_for_wake
 from services.orchestrator.settings import JobsSettings
 from services.orchestrator.transitions import fail_job
 
 log = logging.getLogger(__name__)
 
 _YOUNG_S = 5.0
+_SILENCE_EVERY_S = 1.0
 
 REPUBLISHED = Counter("screenalytics_republished_tasks", "Live tasks whose message was gone.", ["stage"])
 
@@ -127,22 +128,30 @@ class Reaper:
 
 
 class Silencer:
-    """Tells workers, each second until they have let go, that a job no longer counts."""
+    """Tells workers, at once and then each second until they have let go, that a job no longer counts.
+
+    A worker that was out of reach hears it as soon as its heartbeats are heard again.
+    """
 
     def __init__(self, nc: Client, database: Database) -> None:
         self._nc = nc
         self._js = nc.jetstream()
         self._database = database
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        self._wake.set()
 
     async def run(self) -> None:
         while True:
+            self._wake.clear()
             try:
-                for row in await self._database.read("jobs_to_silence"):
+                for row in await self._database.read("jobs_to_silence", worker_expiry_s=bus.WORKER_EXPIRY_S):
                     await self.silence(row["job_id"])
             except (SystemUnavailable, NatsError) as error:
                 log.debug("silencer: %s", error)
-            await asyncio.sleep(1.0)
+            await wait_for_wake(self._wake, _SILENCE_EVERY_S)
 
     async def silence(self, job_id: str) -> None:
-        await self._js.purge_stream(bus.TASKS_STREAM, subject=bus.tasks_of_job(job_id))
         await self._nc.publish(bus.control_subject(job_id), encode(Control(job_id, "cancel")))
+        await self._js.purge_stream(bus.TASKS_STREAM, subject=bus.tasks_of_job(job_id))

@@ -19,21 +19,16 @@ from services.kit import bus
 from services.kit.codec import decode, encode, from_dict, to_dict
 from services.kit.errors import InvalidRequest, StageFailed, SystemUnavailable
 from services.kit.messages import ArtifactRef, Task, TaskOutcome, TaskResult
-from services.kit.stages import STAGES, Stage, TaskKind
+from services.kit.object_store import ObjectStore
+from services.kit.stages import TaskKind
 from services.orchestrator.database import Database, Row, Transaction
+from services.orchestrator.earlier_runs import EarlierRuns
 from services.orchestrator.endings import handing_back
 from services.orchestrator.lifecycle import TERMINAL, State
+from services.orchestrator.pipeline import Pipeline
 from services.orchestrator.settings import JobsSettings
 from services.orchestrator.taskgraph import TaskState, is_complete, next_tasks
-from services.orchestrator.transitions import (
-    add_tasks,
-    artifact_ref,
-    bury_task,
-    fail_job,
-    move_job,
-    move_run,
-    start_run,
-)
+from services.orchestrator.transitions import add_tasks, artifact_ref, bury_task, fail_job
 
 log = logging.getLogger(__name__)
 
@@ -93,11 +88,12 @@ async def _look(tx: Transaction, result: TaskResult) -> _Seen | None:
 
 
 class ResultConsumer:
-    def __init__(self, nc: Client, database: Database, limits: JobsSettings) -> None:
+    def __init__(self, nc: Client, database: Database, limits: JobsSettings, store: ObjectStore) -> None:
         self._nc = nc
         self._js = nc.jetstream()
         self._database = database
         self._limits = limits
+        self._pipeline = Pipeline(limits, EarlierRuns(store))
 
     async def run(self) -> None:
         queue = await self._js.pull_subscribe_bind(consumer=bus.RESULTS_CONSUMER, stream=bus.RESULTS_STREAM)
@@ -176,26 +172,9 @@ class ResultConsumer:
         following = next_tasks(TaskKind(seen.task["kind"]), result, tasks, seen.outputs_with(result))
         await add_tasks(tx, job, run, episode, following, self._limits)
         if is_complete(tasks):
-            await self._complete(tx, job, run, episode, seen.tasks)
+            counts = _summed([task["counts"] for task in seen.tasks])
+            await self._pipeline.complete(tx, job, run, episode, counts)
         return True
-
-    async def _complete(self, tx: Transaction, job: Row, run: Row, episode: Row, tasks: list[Row]) -> None:
-        """The run is done: the next one starts, or the job ends."""
-        counts = _summed([task["counts"] for task in tasks])
-        is_empty = counts.get(STAGES[Stage(run["stage"])].zero_rows_count, 0) == 0
-        await tx.run("record_run_outcome", run_id=run["run_id"], counts=counts, zero_rows=is_empty)
-        await move_run(tx, run, State.SUCCEEDED)
-        later = [
-            r
-            for r in await tx.all("runs_of_job", job_id=job["job_id"])
-            if r["position"] > run["position"] and r["state"] == State.WAITING
-        ]
-        if later and not is_empty:
-            await start_run(tx, job, later[0], episode, self._limits)
-            return
-        for other in later:
-            await move_run(tx, other, State.SKIPPED, skip_reason="zero_rows")
-        await move_job(tx, job["job_id"], State.SUCCEEDED)
 
 
 def _unstorable(result: TaskResult, error: Exception) -> TaskResult:

@@ -43,6 +43,7 @@ class JobsSettings(Group):
     max_runtime_s: float = Field(default=86_400.0, gt=0)
     queue_timeout_s: float = Field(default=3_600.0, gt=0)
     reaper_interval_s: float = Field(default=5.0, gt=0)
+    log_retention_days: float = Field(default=30.0, gt=0)
     collect_after_s: float = Field(default=3_600.0, ge=0)
 
 

@@ -160,7 +160,7 @@ async def test_the_silencer_tells_workers_until_they_have_let_go(parts: Parts) -
     await parts.report(task, attempt_id, TaskOutcome.HANDED_BACK)
     await parts.rows("UPDATE jobs SET finished_at = finished_at - interval '1 minute'")
     async with parts.database.transaction() as tx:
-        assert await tx.all("jobs_to_silence") == []
+        assert await tx.all("jobs_to_silence", worker_expiry_s=bus.WORKER_EXPIRY_S) == []
     running.cancel()
 
 

@@ -11,9 +11,6 @@ SELECT * FROM tasks WHERE task_id = %(task_id)s;
 -- name: tasks_of_run
 SELECT * FROM tasks WHERE run_id = %(run_id)s ORDER BY kind, ordinal;
 
--- name: tasks_of_runs
-SELECT run_id, kind, ordinal, state, generation, progress FROM tasks WHERE run_id = ANY(%(run_ids)s);
-
 -- name: claim_task_if_live
 -- A new generation for a new attempt; no row when the task is closed or its attempts are used up.
 WITH claimed AS (
@@ -32,6 +29,10 @@ RETURNING generation;
 
 -- name: get_attempt
 SELECT * FROM attempts WHERE attempt_id = %(attempt_id)s;
+
+-- name: attempt_before
+SELECT state, worker_id FROM attempts WHERE task_id = %(task_id)s AND generation < %(generation)s
+ORDER BY generation DESC LIMIT 1;
 
 -- name: close_attempt
 UPDATE attempts SET state = %(state)s, closed_at = now(), collected_at = NULL, error_message = %(error_message)s,
@@ -153,3 +154,20 @@ WHERE a.run_id = %(run_id)s ORDER BY a.kind, t.ordinal;
 -- name: artifacts_of_runs
 SELECT a.*, r.stage FROM artifacts a JOIN stage_runs r USING (run_id)
 WHERE a.run_id = ANY(%(run_ids)s) ORDER BY r.position, a.kind;
+
+-- name: adopt_tasks
+-- Done tasks of another run, as done tasks of this one.
+INSERT INTO tasks (task_id, run_id, job_id, kind, ordinal, state, message, max_attempts, counts, finished_at)
+SELECT new.task_id, %(run_id)s, %(job_id)s, t.kind, t.ordinal, 'done',
+       t.message || jsonb_build_object('task_id', new.task_id, 'run_id', %(run_id)s::text,
+                                       'job_id', %(job_id)s::text),
+       t.max_attempts, t.counts, now()
+FROM unnest(%(source_task_ids)s::text[], %(task_ids)s::text[]) AS new (source_task_id, task_id)
+JOIN tasks t ON t.task_id = new.source_task_id;
+
+-- name: adopt_artifacts
+-- The same files, named by the attempt that made them.
+INSERT INTO artifacts (run_id, task_id, attempt_id, kind, uri, sha256, size_bytes, rows)
+SELECT %(run_id)s, new.task_id, a.attempt_id, a.kind, a.uri, a.sha256, a.size_bytes, a.rows
+FROM unnest(%(source_task_ids)s::text[], %(task_ids)s::text[]) AS new (source_task_id, task_id)
+JOIN artifacts a ON a.task_id = new.source_task_id;
