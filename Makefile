@@ -99,6 +99,10 @@ lock: ## Resolve requirements.lock anew (needs uv)
 bench: setup ## Print every figure we claim, one JSON line a script
 	@for script in $$($(BIN)/python -m bench); do echo "# $$script" >&2; $(BIN)/python $$script --json || exit 1; done
 
+.PHONY: chaos
+chaos: setup ## Prove the job engine in full: storms of kills, freezes, outages (about two hours)
+	@SCREENALYTICS_TEST__CHAOS=full $(PYTEST) tests/chaos tests/integration/orchestrator/test_job_model.py
+
 .PHONY: system-packages
 system-packages: ## Install the Debian packages that tests can use (needs root)
 	@missing=""; for p in $(SYSTEM_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \

@@ -9,7 +9,7 @@ import crash_storm
 import pytest
 from chaos.mutants import NAMES
 
-from tests.chaos.conftest import IS_FULL
+from tests.sizes import IS_FULL
 
 _BAR_S = 35
 
