@@ -1,4 +1,4 @@
-"""Libraries that make their threads when they are loaded, one per core of the machine, whatever the container's."""
+"""Libraries that make their threads when they are loaded, one per core of the machine, whatever is granted."""
 
 from __future__ import annotations
 
