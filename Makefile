@@ -88,6 +88,11 @@ lock: ## Resolve requirements.lock anew (needs uv)
 bench: setup ## Print every figure we claim, one JSON line a script
 	@for script in $$($(BIN)/python -m bench); do echo "# $$script" >&2; $(BIN)/python $$script --json || exit 1; done
 
+.PHONY: gpu-check
+gpu-check: ## Show what only a GPU can show; OUT_FILE=docs/gpu.md writes the page (no network needed)
+	@python=$(BIN)/python; test -x $$python || python=$(PYTHON); \
+	$$python tests/gpu/gpu_check.py $(if $(OUT_FILE),--out $(OUT_FILE))
+
 .PHONY: system-packages
 system-packages: ## Install the Debian packages that tests can use (needs root)
 	@missing=""; for p in $(SYSTEM_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
