@@ -6,6 +6,7 @@ ScreenalyticsError
 |   |-- InvalidMedia
 |   |-- NotFound
 |   |-- Conflict
+|   |-- IdempotencyKeyReused
 |   |-- InvalidSettings
 |   `-- ModelUnusable            (missing file, wrong digest, unreadable graph)
 |-- AcceleratorUnavailable       3  the requested provider is not there
@@ -75,6 +76,12 @@ class Conflict(InvalidInput):
     title = "The request conflicts with the current state"
     http_status = 409
     grpc_status = "FAILED_PRECONDITION"
+
+
+class IdempotencyKeyReused(InvalidInput):
+    code = "idempotency-key-reused"
+    title = "The idempotency key belongs to another request"
+    http_status = 422
 
 
 class InvalidSettings(InvalidInput):
