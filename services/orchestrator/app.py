@@ -77,7 +77,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         ]
         api = FastAPI(title="Screenalytics", version="1", docs_url="/docs", redoc_url=None)
         problems.install(api)
-        records = Records(database, store)
+        records = Records(database, store, catalog)
         api.include_router(episodes_api.routes(Episodes(database, store, settings.media), records))
         jobs = Jobs(database, catalog, settings, store)
         api.include_router(jobs_api.routes(jobs, Successors(database, jobs), records, feed))

@@ -12,6 +12,7 @@ from services.kit import bus
 from services.kit.artifacts import ArtifactKind
 from services.kit.codec import from_dict
 from services.kit.errors import NotFound
+from services.kit.inference.catalog import Catalog
 from services.kit.messages import ModelRef
 from services.kit.object_store import ObjectStore
 from services.kit.stages import STAGE_ORDER, STAGES, Stage
@@ -28,9 +29,10 @@ _SEGMENT_KINDS = frozenset(
 
 
 class Records:
-    def __init__(self, database: Database, store: ObjectStore) -> None:
+    def __init__(self, database: Database, store: ObjectStore, catalog: Catalog) -> None:
         self._database = database
         self._store = store
+        self._catalog = catalog
 
     # -- jobs -----------------------------------------------------------------------------------
 
@@ -93,7 +95,7 @@ class Records:
                 stage: PhaseFacts(
                     latest.get(stage),
                     current.get(stage),
-                    await _expected(tx, episode, stage, current.get(stage)),
+                    await _expected(tx, episode, stage, current.get(stage), self._catalog),
                 )
                 for stage in STAGE_ORDER
             }
@@ -152,7 +154,9 @@ class Records:
         return {**{name: as_json(row[name]) for name in shown}, "location": location}
 
 
-async def _expected(tx: Transaction, episode: Row, stage: Stage, run: Row | None) -> str | None:
+async def _expected(
+    tx: Transaction, episode: Row, stage: Stage, run: Row | None, catalog: Catalog
+) -> str | None:
     """The fingerprint that `run` would have, were it made from what is current."""
     if run is None:
         return None
@@ -161,6 +165,6 @@ async def _expected(tx: Transaction, episode: Row, stage: Stage, run: Row | None
         media_sha256=episode["sha256"],
         inputs=inputs,
         config=affecting_output(stage, run["config"]),
-        models=[from_dict(ModelRef, m) for m in run["models"]],
+        models=[catalog.current(from_dict(ModelRef, m)) for m in run["models"]],
         algorithm_version=STAGES[stage].algorithm_version,
     )

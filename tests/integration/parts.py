@@ -97,7 +97,7 @@ class Parts:
             relay=OutboxRelay(nc, database),
             reaper=Reaper(nc, database, settings.jobs),
             silencer=Silencer(nc, database),
-            records=Records(database, store),
+            records=Records(database, store, Catalog.load(None)),
             episodes=Episodes(database, store, settings.media),
             logbook=Logbook(nc, database),
             markers=MarkerWriter(database, store),

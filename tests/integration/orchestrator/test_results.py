@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
 
+from services.cli.models.overlay import Overlay
 from services.kit.artifacts import ArtifactKind
+from services.kit.inference.catalog import Catalog
 from services.kit.messages import Execution, MediaInfo, Task, TaskOutcome, TaskResult
 from services.orchestrator.jobs import JobKind
+from services.orchestrator.records import Records
 from services.orchestrator.results import Verdict
 from services.orchestrator.settings import JobsSettings
 from tests.integration.parts import SEGMENTS, Parts, refs, result_of, success_of
@@ -257,6 +261,24 @@ async def test_a_stage_that_ran_again_makes_the_later_ones_stale(parts: Parts) -
     assert (status["faces_stale"], status["cluster_stale"]) == (True, True)
     assert status["phases"]["faces_embed"]["status"] == "stale"
     assert status["phases"]["detect_track"]["status"] == "success"
+
+
+async def test_another_file_of_a_model_makes_the_results_of_the_older_one_stale(
+    parts: Parts, tmp_path: Path
+) -> None:
+    await parts.finish(await parts.submitted())
+    episode = await parts.episodes.get("show")
+    shipped = Catalog.load(None)
+    embedder = shipped.embedder(shipped.default("embedder"))
+    changed = embedder.model_copy(update={"sha256": "f" * 64})
+    Overlay(tmp_path / "overlay").put_entry(changed, as_default=False)
+    records = Records(parts.database, parts.store, Catalog.load(None, tmp_path / "overlay"))
+    phases = (await records.status(episode))["phases"]
+    assert {stage: phase["status"] for stage, phase in phases.items()} == {
+        "detect_track": "success",
+        "faces_embed": "stale",
+        "cluster": "stale",
+    }
 
 
 async def test_a_handler_that_names_one_kind_twice_cannot_stop_the_orchestrator(
