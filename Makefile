@@ -103,6 +103,11 @@ bench: setup ## Print every figure we claim, one JSON line a script
 chaos: setup ## Prove the job engine in full: storms of kills, freezes, outages (about two hours)
 	@SCREENALYTICS_TEST__CHAOS=full $(PYTEST) tests/chaos tests/integration/orchestrator/test_job_model.py
 
+.PHONY: gpu-check
+gpu-check: ## Show what only a GPU can show; OUT_FILE=docs/gpu.md writes the page (no network needed)
+	@python=$(BIN)/python; test -x $$python || python=$(PYTHON); \
+	$$python tests/gpu/gpu_check.py $(if $(OUT_FILE),--out $(OUT_FILE))
+
 .PHONY: system-packages
 system-packages: ## Install the Debian packages that tests can use (needs root)
 	@missing=""; for p in $(SYSTEM_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \

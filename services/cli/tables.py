@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from services.client import EpisodeStatus, Identity, PhaseStatus, Worker
+from services.client import EpisodeStatus, Identity, PhaseStatus, Worker, WorkerModel
 from services.local import PartStatus
 
 _TRACKS_SHOWN = 6
@@ -32,15 +32,22 @@ def processes_table(parts: Sequence[PartStatus]) -> Table:
 
 
 def models_table(workers: Sequence[Worker]) -> Table:
-    table = _table("stage", "worker", "model", "requested", "effective", "device", "remark")
+    table = _table("stage", "worker", "model", "requested", "effective", "device", "nodes", "threads", "remark")
     for worker in workers:
+        threads = f"{_or_dash(worker.threads)} of cap {_or_dash(worker.thread_cap)}"
         for model in worker.models:
-            places = (model.requested, model.effective, model.device)
-            _add(table, worker.stage, worker.state, model.model, *places, model.reason)
+            places = (model.requested, model.effective, f"{model.device} ({model.runtime})", _nodes(model))
+            _add(table, worker.stage, worker.state, model.model, *places, threads, model.reason)
         if not worker.models:
-            places = (worker.requested_provider or "", worker.effective_provider or "", "")
-            _add(table, worker.stage, worker.state, "-", *places, worker.reason or "")
+            places = (worker.requested_provider or "", worker.effective_provider or "", "", "")
+            _add(table, worker.stage, worker.state, "-", *places, threads, worker.reason or "")
     return table
+
+
+def _nodes(model: WorkerModel) -> str:
+    """Such as `CUDA 120, CPU 3`."""
+    short = {provider.removesuffix("ExecutionProvider"): count for provider, count in model.nodes.items()}
+    return ", ".join(f"{provider} {count}" for provider, count in sorted(short.items()))
 
 
 def phases_table(status: EpisodeStatus) -> Table:

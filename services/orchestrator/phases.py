@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from services.kit.codec import from_dict
-from services.kit.errors import ModelUnusable
 from services.kit.inference.catalog import Catalog
 from services.kit.messages import ModelRef
 from services.kit.stages import STAGE_ORDER, STAGES, Stage
@@ -84,18 +83,10 @@ async def _ingredients(
         media_sha256=episode["sha256"],
         inputs=tuple(inputs),
         config=config,
-        models=tuple(_as_in_catalog(model, catalog) for model in _models(asked)),
+        models=tuple(catalog.current(model) for model in _models(asked)),
         algorithm_version=STAGES[stage].algorithm_version,
     )
 
 
 def _models(run: Row) -> tuple[ModelRef, ...]:
     return tuple(from_dict(ModelRef, model) for model in run["models"])
-
-
-def _as_in_catalog(model: ModelRef, catalog: Catalog) -> ModelRef:
-    """The file that stands under the model's name today; a model that has left the catalog is not changed."""
-    try:
-        return catalog.ref(model.name)
-    except ModelUnusable:
-        return model

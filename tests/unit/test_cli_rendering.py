@@ -180,3 +180,12 @@ def test_the_record_of_a_run_has_the_promised_members() -> None:
         "artifacts": {"tracks": "/data/tracks.parquet"},
         "warnings": ["loud"],
     }
+
+
+def test_a_worker_is_listed_with_nodes_per_provider_and_threads_against_its_cap() -> None:
+    nodes = {"CUDAExecutionProvider": 120, "CPUExecutionProvider": 3}
+    model = WorkerModel("yunet-n", "cuda", "cuda", runtime="onnxruntime 1", device="cuda:0", nodes=nodes)
+    worker = Worker("w1", "detect_track", "ready", "cuda", "cuda", models=(model,), thread_cap=4, threads=9)
+    text = rendered(models_table([worker]))
+    for part in ("CPU 3, CUDA 120", "cuda:0 (onnxruntime 1)", "9 of cap 4"):
+        assert part in text

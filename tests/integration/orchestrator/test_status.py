@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from services.cli.models.overlay import Overlay
 from services.kit.inference.catalog import Catalog
 from services.kit.messages import TaskOutcome
 from services.kit.stages import STAGE_ORDER
@@ -104,14 +106,16 @@ async def test_a_withdrawn_wish_makes_nothing_stale(parts: Parts) -> None:
     assert (shown["phases"][CLUSTER]["status"], shown["cluster_stale"]) == ("cancelled", False)
 
 
-async def test_another_model_file_under_the_same_name_makes_its_stages_stale(parts: Parts) -> None:
+async def test_another_model_file_under_the_same_name_makes_its_stages_stale(
+    parts: Parts, tmp_path: Path
+) -> None:
     await parts.upload()
     await run(parts)
-    catalog = Catalog.load(None)
-    embedder = catalog.embedder(catalog.default("embedder"))
-    replaced = {entry.name: entry for entry in catalog.entries()}
-    replaced[embedder.name] = embedder.model_copy(update={"sha256": "0" * 64})
-    records = Records(parts.database, parts.store, Catalog(replaced, {}, []))
+    shipped = Catalog.load(None)
+    embedder = shipped.embedder(shipped.default("embedder"))
+    overlay = Overlay(tmp_path / "overlay")
+    overlay.put_entry(embedder.model_copy(update={"sha256": "f" * 64}), as_default=False)
+    records = Records(parts.database, parts.store, Catalog.load(None, tmp_path / "overlay"))
     assert await statuses(parts, records) == ("success", "stale", "stale")
     assert (await status(parts, records))["phases"][FACES]["stale_reason"] == "models"
 
