@@ -53,6 +53,10 @@ test: setup ## Run every test, or those under T=path
 	@$(MAKE) --no-print-directory system-packages || true
 	@$(PYTEST) $(or $(T),tests)
 
+.PHONY: chart
+chart: setup ## Test the images, the Helm chart, its alerts and its dashboards
+	@$(PYTEST) tests/chart
+
 .PHONY: check
 check: setup ## Format, lint, types, import boundaries, generated files, unit and contract tests
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ." >&2; exit 1; }
@@ -79,9 +83,17 @@ docs: setup ## Generate the tables of docs that are made from code
 	@mkdir -p $(OUT)
 	@$(BIN)/python docs/generate_settings.py > $(OUT)/settings.md && mv $(OUT)/settings.md docs/settings.md
 
+UV_COMPILE := PATH="$(BIN):$$PATH" PIP_CONFIG_FILE=/dev/null UV_NO_CONFIG=1 uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes
+UV_IMAGE := $(UV_COMPILE) --constraint requirements.lock
+
 .PHONY: lock
-lock: ## Resolve requirements.lock anew (needs uv)
-	@PIP_CONFIG_FILE=/dev/null UV_NO_CONFIG=1 uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes --extra dev pyproject.toml -o requirements.lock
+lock: ## Resolve requirements.lock and the locks of the images anew (needs uv)
+	@$(UV_COMPILE) --extra dev pyproject.toml -o requirements.lock
+	@$(UV_IMAGE) --extra orchestrator pyproject.toml -o deploy/images/orchestrator.lock
+	@$(UV_IMAGE) --extra detector --extra cuda pyproject.toml -o deploy/images/detector.lock
+	@$(UV_IMAGE) --extra embedder --extra clusterer --extra cuda pyproject.toml -o deploy/images/worker.lock
+	@$(UV_IMAGE) --extra cli pyproject.toml -o deploy/images/cpu.lock
+	@echo "setuptools>=80" | $(UV_IMAGE) - -o deploy/images/build.lock
 
 .PHONY: bench
 bench: setup ## Print every figure we claim, one JSON line a script
