@@ -82,7 +82,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
 async def _database(settings: OrchestratorSettings) -> AsyncIterator[Database]:
     database = Database(settings.postgres.dsn, pool_size=settings.postgres.pool_size)
     try:
-        await database.open()
+        await database.open(migrate=settings.postgres.migrate_at_start)
         yield database
     finally:
         await database.close()
