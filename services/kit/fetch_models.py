@@ -1,4 +1,4 @@
-"""What `python -m services.SERVICE.fetch_models` does: models from the object store, before a service starts."""
+"""`python -m services.SERVICE.fetch_models`: models from the object store, before a service starts."""
 
 from __future__ import annotations
 
