@@ -50,11 +50,19 @@ dev: setup ## Start the whole system on this machine; Ctrl-C stops it
 
 .PHONY: test
 test: setup ## Run every test, or those under T=path
-	@$(MAKE) --no-print-directory system-packages || true
+	@$(MAKE) --no-print-directory system-packages chart-models || true
 	@$(PYTEST) $(or $(T),tests)
 
+CHART_MODELS := tests/chart/kubernetes_models
+
+$(CHART_MODELS)/node_modules: $(CHART_MODELS)/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --prefix $(CHART_MODELS) --no-audit --no-fund --silent; else echo "not installed (needs npm): the models of custom resources" >&2; fi
+
+.PHONY: chart-models
+chart-models: $(CHART_MODELS)/node_modules ## Install the models by which tests judge custom resources (needs npm)
+
 .PHONY: chart
-chart: setup ## Test the images, the Helm chart, its alerts and its dashboards
+chart: setup chart-models ## Test the images, the Helm chart, its alerts and its dashboards
 	@$(PYTEST) tests/chart
 
 .PHONY: check
@@ -73,6 +81,7 @@ check-generated: setup
 	@diff -r -x __pycache__ -x __init__.py $(OUT)/generated/services/pb services/pb || { echo "generated files are stale: make protos" >&2; exit 1; }
 	@$(BIN)/python models/build_similarity.py --check
 	@$(BIN)/python docs/generate_settings.py | diff - docs/settings.md || { echo "docs/settings.md is stale: make docs" >&2; exit 1; }
+	@$(BIN)/python -m deploy.helm.generate --check
 
 .PHONY: protos
 protos: setup ## Generate services/pb from protos
@@ -82,6 +91,7 @@ protos: setup ## Generate services/pb from protos
 docs: setup ## Generate the tables of docs that are made from code
 	@mkdir -p $(OUT)
 	@$(BIN)/python docs/generate_settings.py > $(OUT)/settings.md && mv $(OUT)/settings.md docs/settings.md
+	@$(BIN)/python -m deploy.helm.generate
 
 UV_COMPILE := PATH="$(BIN):$$PATH" PIP_CONFIG_FILE=/dev/null UV_NO_CONFIG=1 uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes
 UV_IMAGE := $(UV_COMPILE) --constraint requirements.lock
