@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from services.cli.models.app import models
 from services.cli.options import (
     ApiOption,
     DataDirOption,
@@ -15,6 +16,7 @@ from services.cli.options import (
     EpIdOption,
     ExportFormat,
     FallbackOption,
+    JobArgument,
     JsonOption,
     Profile,
     RunOptions,
@@ -33,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.add_typer(models, name="models")
 
 
 @app.command(epilog="Example:  screenalytics run film.mp4 --device cpu --profile low_power")
@@ -57,6 +60,7 @@ def run(
     truth: Annotated[
         Path | None, typer.Option(help="A sample's truth to compare with; a difference is exit status 1.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Work anew where equal results are there.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find out who is on screen in VIDEO: tracks, identities and screen time.
@@ -79,6 +83,7 @@ def run(
             save_crops=save_crops,
             jpeg_quality=jpeg_quality,
             truth=truth,
+            force=force,
             as_json=as_json,
         )
     )
@@ -125,6 +130,75 @@ def status(
         show_episode(ep_id, system, as_json=as_json)
 
 
+@app.command(epilog="Example:  screenalytics logs -f 01JZ...")
+def logs(
+    job_id: JobArgument,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
+    noisy: Annotated[bool, typer.Option("--noisy", help="Show what libraries say about themselves.")] = False,
+    data_dir: DataDirOption = None,
+    api: ApiOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a job's workers have said; kept after success, failure and crash."""
+    from services.cli.logs import follow_logs, show_logs
+
+    if follow and as_json:
+        raise typer.BadParameter("--json prints one line at the end, so it does not go with --follow")
+    system = SystemOptions(data_dir, api)
+    if follow:
+        follow_logs(job_id, system, noisy=noisy)
+    else:
+        show_logs(job_id, system, noisy=noisy, as_json=as_json)
+
+
+@app.command(epilog="Example:  screenalytics cancel 01JZ...")
+def cancel(
+    job_id: JobArgument, data_dir: DataDirOption = None, api: ApiOption = None, as_json: JsonOption = False
+) -> None:
+    """Cancel a job; one that has ended stays as it is."""
+    from services.cli.job_commands import cancel_job
+
+    cancel_job(job_id, SystemOptions(data_dir, api), as_json=as_json)
+
+
+@app.command(epilog="Example:  screenalytics retry 01JZ...")
+def retry(
+    job_id: JobArgument,
+    data_dir: DataDirOption = None,
+    api: ApiOption = None,
+    device: DeviceOption = None,
+    allow_cpu_fallback: FallbackOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask again for a job that failed or was cancelled: its unfinished stages begin anew.
+
+    --device and --allow-cpu-fallback are for the system, where one has to be started; the job keeps its own.
+    """
+    from services.cli.job_commands import Again, do_again
+
+    system = SystemOptions(data_dir, api, device, allow_cpu_fallback)
+    do_again(job_id, Again.RETRY, system, as_json=as_json)
+
+
+@app.command(epilog="Example:  screenalytics resume 01JZ...")
+def resume(
+    job_id: JobArgument,
+    data_dir: DataDirOption = None,
+    api: ApiOption = None,
+    device: DeviceOption = None,
+    allow_cpu_fallback: FallbackOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with a job that failed or was cancelled, from the parts of the video that are done.
+
+    --device and --allow-cpu-fallback are for the system, where one has to be started; the job keeps its own.
+    """
+    from services.cli.job_commands import Again, do_again
+
+    system = SystemOptions(data_dir, api, device, allow_cpu_fallback)
+    do_again(job_id, Again.RESUME, system, as_json=as_json)
+
+
 @app.command(epilog="Example:  screenalytics export film-1a2b3c4d --format csv --out tables")
 def export(
     ep_id: Annotated[str, typer.Argument(help="The episode.", show_default=False)],
@@ -157,6 +231,20 @@ def sample(
 
     width, height = parse_size(size)
     draw_sample(SampleOptions(path, seed, seconds, width, height, fps, cast))
+
+
+@app.command(epilog="Example:  screenalytics doctor --provider cuda --json")
+def doctor(
+    provider: Annotated[Provider | None, typer.Option(help="What must be in effect. (default: cuda)")] = None,
+    data_dir: DataDirOption = None,
+    models_dir: Annotated[Path | None, typer.Option(help="More models, next to the packaged ones.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check where each model really runs, threads, FFmpeg, and the servers that are configured."""
+    from services.cli.doctor.command import DoctorOptions, examine
+    from services.cli.models.commands import ModelOptions
+
+    examine(DoctorOptions(provider, ModelOptions(data_dir, models_dir, as_json)))
 
 
 @app.command()

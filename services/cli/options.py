@@ -54,6 +54,7 @@ class RunOptions:
     save_crops: bool = False
     jpeg_quality: int | None = None
     truth: Path | None = None
+    force: bool = False
     as_json: bool = False
 
 
@@ -106,6 +107,7 @@ DeviceOption = Annotated[
 FallbackOption = Annotated[
     bool, typer.Option("--allow-cpu-fallback", help="Run on the CPU where the GPU is missing.")
 ]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON line on stdout, the last.")]
 EpIdOption = Annotated[
     str | None,

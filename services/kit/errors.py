@@ -6,10 +6,12 @@ ScreenalyticsError
 |   |-- InvalidMedia
 |   |-- NotFound
 |   |-- Conflict
+|   |-- IdempotencyKeyReused
 |   |-- InvalidSettings
 |   `-- ModelUnusable            (missing file, wrong digest, unreadable graph)
 |-- AcceleratorUnavailable       3  the requested provider is not there
 |-- SystemUnavailable            4  a part of the system does not answer or cannot start
+|   |-- InferenceUnavailable     (the inference server does not answer)
 |   |-- AlreadyRunning
 |   |-- PortInUse
 |   `-- DataDirUnusable
@@ -76,6 +78,12 @@ class Conflict(InvalidInput):
     grpc_status = "FAILED_PRECONDITION"
 
 
+class IdempotencyKeyReused(InvalidInput):
+    code = "idempotency-key-reused"
+    title = "The idempotency key belongs to another request"
+    http_status = 422
+
+
 class InvalidSettings(InvalidInput):
     code = "invalid-settings"
     title = "The settings are not valid"
@@ -102,6 +110,11 @@ class SystemUnavailable(ScreenalyticsError):
     http_status = 503
     grpc_status = "UNAVAILABLE"
     exit_status = 4
+
+
+class InferenceUnavailable(SystemUnavailable):
+    code = "inference-unavailable"
+    title = "The inference server does not answer"
 
 
 class AlreadyRunning(SystemUnavailable):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from time import monotonic
 from typing import Any
@@ -17,10 +17,14 @@ from services.kit.codec import to_dict
 from services.kit.errors import AcceleratorUnavailable, Conflict, NotFound
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.placement import Provider
+from services.kit.object_store import ObjectStore
 from services.kit.stage_configs import StageConfig
 from services.kit.stages import STAGE_ORDER, STAGES, Stage
 from services.orchestrator.database import Database, Row, Transaction
+from services.orchestrator.earlier_runs import EarlierRuns
+from services.orchestrator.idempotency import Origin, answered_before
 from services.orchestrator.lifecycle import TERMINAL
+from services.orchestrator.pipeline import Pipeline
 from services.orchestrator.profiles import (
     DEFAULT_PROFILE,
     Profile,
@@ -30,9 +34,10 @@ from services.orchestrator.profiles import (
     heavy_choices,
 )
 from services.orchestrator.settings import OrchestratorSettings
-from services.orchestrator.transitions import cancel_job, inputs_for, start_run
+from services.orchestrator.transitions import cancel_job, inputs_for
 
 _ROUTE_POLL_S = 0.2
+_NEW = Origin()
 
 
 class JobKind(StrEnum):
@@ -44,12 +49,15 @@ class JobKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
+    """`force` works again where an equal result is there."""
+
     ep_id: str
     kind: JobKind = JobKind.PIPELINE
     profile: Profile = DEFAULT_PROFILE
     device: Provider = Provider.CUDA
     allow_cpu_fallback: bool = False
     acknowledge_zero_rows: bool = False
+    force: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -66,13 +74,21 @@ class PlannedRun:
 
 
 class Jobs:
-    def __init__(self, database: Database, catalog: Catalog, settings: OrchestratorSettings) -> None:
+    def __init__(
+        self, database: Database, catalog: Catalog, settings: OrchestratorSettings, store: ObjectStore
+    ) -> None:
         self._database = database
         self._catalog = catalog
         self._settings = settings
+        self._pipeline = Pipeline(settings.jobs, EarlierRuns(store))
 
-    async def submit(self, request: JobRequest, *, submitted_by: str) -> str:
-        """The new job's id. Raises `NotFound`, `InvalidRequest`, `Conflict`, `AcceleratorUnavailable`."""
+    async def submit(self, request: JobRequest, *, submitted_by: str, origin: Origin = _NEW) -> str:
+        """The job's id: a new one, or the one that the idempotency key has made.
+
+        Raises `NotFound`, `InvalidRequest`, `Conflict`, `IdempotencyKeyReused`, `AcceleratorUnavailable`.
+        """
+        if known := await self._answered(request, origin):
+            return known
         check_override_names(request.overrides)
         route = await self._route(request)
         planned = [self._plan(stage, route, request) for stage in request.stages]
@@ -80,9 +96,17 @@ class Jobs:
         warnings += [text for run in planned for text in heavy_choices(run.config, route)]
         try:
             async with self._database.transaction() as tx:
-                return await self._insert(tx, request, planned, warnings, submitted_by)
+                return await self._insert(tx, request, planned, warnings, submitted_by, origin)
         except psycopg.errors.UniqueViolation as error:
+            if known := await self._answered(request, origin):
+                return known
             raise await self._conflict(request) from error
+
+    async def _answered(self, request: JobRequest, origin: Origin) -> str | None:
+        if origin.idempotency_key is None:
+            return None
+        async with self._database.transaction() as tx:
+            return await answered_before(tx, asdict(request), origin)
 
     async def cancel(self, job_id: str) -> None:
         """Cancelling an ended job changes nothing. Raises `NotFound`."""
@@ -106,6 +130,7 @@ class Jobs:
         planned: list[PlannedRun],
         warnings: list[str],
         submitted_by: str,
+        origin: Origin,
     ) -> str:
         episode = await tx.one("current_episode", ep_id=request.ep_id)
         if episode is None:
@@ -121,10 +146,13 @@ class Jobs:
             allow_cpu_fallback=request.allow_cpu_fallback,
             submitted_by=submitted_by,
             warnings=tuple(warnings),
+            request=asdict(request),
+            force=request.force,
+            **asdict(origin),
         )
         assert job is not None
         runs = [await self._insert_run(tx, job, position, run) for position, run in enumerate(planned)]
-        await start_run(tx, job, runs[0], episode, self._settings.jobs)
+        await self._pipeline.start(tx, job, runs[0], episode)
         return str(job["job_id"])
 
     async def _insert_run(self, tx: Transaction, job: Row, position: int, planned: PlannedRun) -> Row:

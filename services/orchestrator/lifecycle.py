@@ -25,6 +25,7 @@ ACTIVE = frozenset(State) - TERMINAL
 MOVES: frozenset[tuple[State, State]] = frozenset(
     {
         (State.WAITING, State.QUEUED),
+        (State.WAITING, State.SUCCEEDED),  # an equal result was there already
         (State.WAITING, State.SKIPPED),
         (State.WAITING, State.FAILED),
         (State.WAITING, State.CANCELLED),
