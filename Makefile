@@ -83,6 +83,7 @@ check-generated: setup
 	@diff -r -x __pycache__ -x __init__.py $(OUT)/generated/services/pb services/pb || { echo "generated files are stale: make protos" >&2; exit 1; }
 	@$(BIN)/python models/build_similarity.py --check
 	@$(BIN)/python docs/generate_settings.py | diff - docs/settings.md || { echo "docs/settings.md is stale: make docs" >&2; exit 1; }
+	@$(BIN)/python -m deploy.grafana.build --check
 	@$(BIN)/python -m deploy.helm.generate --check
 
 .PHONY: protos
@@ -93,6 +94,7 @@ protos: setup ## Generate services/pb from protos
 docs: setup ## Generate the tables of docs that are made from code
 	@mkdir -p $(OUT)
 	@$(BIN)/python docs/generate_settings.py > $(OUT)/settings.md && mv $(OUT)/settings.md docs/settings.md
+	@$(BIN)/python -m deploy.grafana.build
 	@$(BIN)/python -m deploy.helm.generate
 
 UV_COMPILE := PATH="$(BIN):$$PATH" PIP_CONFIG_FILE=/dev/null UV_NO_CONFIG=1 uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes

@@ -33,6 +33,7 @@ class Machine:
     claims: Mapping[str, Path]
     addresses: dict[str, str] = field(default_factory=dict)  # host:port of a Service -> of this machine
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    chosen_ports: dict[str, int] = field(default_factory=dict)  # pod/port -> port of this machine
 
     def start(self, name: str, pod: Document) -> None:
         """Init containers one after another, then the containers; a Deployment has one pod here."""
@@ -113,7 +114,7 @@ class Machine:
 
     def _ports(self, name: str, container: Document) -> dict[str, int]:
         """Chosen once for each port of a pod."""
-        chosen: dict[str, int] = self.__dict__.setdefault("_chosen", {})
+        chosen = self.chosen_ports
         for port in container.get("ports", []):
             if f"{name}/{port['name']}" not in chosen:
                 (chosen[f"{name}/{port['name']}"],) = choose_ports(1, taken=tuple(chosen.values()))
@@ -125,6 +126,10 @@ class Machine:
         (port,) = service["spec"]["ports"]
         here = self._ports(name, container)[port["targetPort"]]
         self.addresses[f"{service['metadata']['name']}:{port['port']}"] = f"{LOOPBACK}:{here}"
+
+    def scrape_targets(self) -> list[str]:
+        """host:port of every container's first port: where its metrics are."""
+        return [f"{LOOPBACK}:{port}" for port in self.chosen_ports.values()]
 
     def _folders(self, name: str, pod: Document, container: Document) -> dict[str, Path]:
         volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes", [])}

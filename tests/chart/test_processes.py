@@ -12,6 +12,8 @@ from services.local.nats import EmbeddedNats
 from services.local.postgres import EmbeddedPostgres
 from tests.chart.helm import Document, Rendered, merged, render, values_of
 from tests.chart.machine import Machine
+from tests.chart.prometheus import prometheus
+from tests.chart.test_dashboards import ALL, OTHERS, series_in
 
 # The trial servers' images are others'; everything of ours runs, with models by way of the store.
 VALUES = merged(
@@ -64,6 +66,12 @@ def test_the_rendered_commands_are_a_system_that_passes_the_charts_own_test(mach
     ((test, pod),) = pods_of(rendered, "Pod").items()
     said = machine.run(test, pod, pod["spec"]["containers"][0])
     assert "every stage ran on cpu; 2 identities" in said
+    with prometheus(machine.scrape_targets(), machine.root) as scraping:
+        assert "screenalytics_gpu_busy_seconds_total" in scraping.names(wait)  # a worker's, declared even at 0
+        missing = {name for text in ALL for name in series_in(text)} - set(OTHERS) - scraping.names(wait)
+        assert missing == set(), "a panel names a series that the running system does not export"
+        faults = {text: fault for text in ALL if (fault := scraping.fault(text)) is not None}
+        assert faults == {}
     assert machine.stop() == dict.fromkeys(deployments, 0)
 
 
