@@ -22,6 +22,7 @@ from services.orchestrator.database import Database
 from services.orchestrator.endings import end_tasks
 from services.orchestrator.episodes import Episodes
 from services.orchestrator.feed import JobFeed
+from services.orchestrator.gauges import StateGauges
 from services.orchestrator.http_api import episodes as episodes_api
 from services.orchestrator.http_api import imports as imports_api
 from services.orchestrator.http_api import jobs as jobs_api
@@ -79,6 +80,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             LogRetention(database, settings.jobs.log_retention_days).run(),
             MarkerWriter(database, store).run(),
             ArtifactCollector(database, store, settings.jobs).run(),
+            StateGauges(database).run(),
         ]
         api = FastAPI(title="Screenalytics", version="1", docs_url="/docs", redoc_url=None)
         problems.install(api)
@@ -97,7 +99,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
 async def _database(settings: OrchestratorSettings) -> AsyncIterator[Database]:
     database = Database(settings.postgres.dsn, pool_size=settings.postgres.pool_size)
     try:
-        await database.open()
+        await database.open(migrate=settings.postgres.migrate_at_start)
         yield database
     finally:
         await database.close()

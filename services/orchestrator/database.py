@@ -85,11 +85,11 @@ class Database:
             check=_check_if_suspect,
         )
 
-    async def open(self) -> None:
-        """Raises `SystemUnavailable` when Postgres does not answer."""
+    async def open(self, *, migrate: bool = True) -> None:
+        """Raises `SystemUnavailable` when Postgres does not answer, or lacks what it was not to be given."""
         try:
             await self._pool.open(wait=True, timeout=_POOL_TIMEOUT_S)
-            await self.migrate()
+            await (self.migrate() if migrate else self._require_schema())
         except (PoolTimeout, psycopg.OperationalError) as error:
             raise SystemUnavailable(f"Postgres does not answer: {error}") from error
 
@@ -139,6 +139,20 @@ class Database:
                     log.info("applying migration %d", number)
                     await connection.execute(text)
                     await connection.execute("INSERT INTO schema_migrations (number) VALUES (%s)", [number])
+
+    async def _require_schema(self) -> None:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL AS is_made")
+            is_made = (await cursor.fetchone() or {})["is_made"]
+            cursor = await connection.execute(
+                "SELECT number FROM schema_migrations" if is_made else "SELECT 0 AS number WHERE false"
+            )
+            applied = {row["number"] for row in await cursor.fetchall()}
+        if lacking := [number for number, _ in migrations() if number not in applied]:
+            raise SystemUnavailable(
+                f"the schema lacks the migrations {', '.join(map(str, lacking))}",
+                hint="run: python -m services.orchestrator.migrate",
+            )
 
     async def is_answering(self) -> bool:
         try:
