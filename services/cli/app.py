@@ -130,6 +130,20 @@ def status(
         show_episode(ep_id, system, as_json=as_json)
 
 
+@app.command(epilog="Examples:  screenalytics jobs    screenalytics jobs film-1a2b3c4d --active")
+def jobs(
+    ep_id: Annotated[str | None, typer.Argument(help="Those of an episode; without it, of all.")] = None,
+    active: Annotated[bool, typer.Option("--active", help="Only those that are not over.")] = False,
+    data_dir: DataDirOption = None,
+    api: ApiOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List jobs, the newest first."""
+    from services.cli.job_commands import list_jobs
+
+    list_jobs(ep_id, SystemOptions(data_dir, api), active=active, as_json=as_json)
+
+
 @app.command(epilog="Example:  screenalytics why 01JZ...")
 def why(
     job_id: JobArgument, data_dir: DataDirOption = None, api: ApiOption = None, as_json: JsonOption = False
