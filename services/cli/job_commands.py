@@ -1,4 +1,4 @@
-"""`screenalytics why`, `cancel`, `retry` and `resume`: what is asked of a job that is there."""
+"""`screenalytics jobs`, `why`, `cancel`, `retry` and `resume`: what is asked of jobs that are there."""
 
 from __future__ import annotations
 
@@ -14,12 +14,25 @@ from services.cli.options import SystemOptions
 from services.cli.outcome import reported
 from services.cli.screen import Screen
 from services.cli.session import open_session, require_episodes
+from services.cli.tables import jobs_table
 from services.client import Client, Job
 
 
 class Again(StrEnum):
     RETRY = "retry"
     RESUME = "resume"
+
+
+def list_jobs(ep_id: str | None, options: SystemOptions, *, active: bool, as_json: bool) -> None:
+    """Raises `typer.Exit` when they cannot be told."""
+    screen = Screen(as_json=as_json)
+    with reported(screen):
+        options = settle(options, screen, ep_id=ep_id, may_fall_back=False)
+        require_episodes(options)
+        with open_session(options, screen, workers=False) as session:
+            jobs = session.steadily(lambda client: client.jobs(ep_id=ep_id, active=active))
+        screen.table(jobs_table(jobs))
+        screen.json_line({"jobs": [asdict(job) for job in jobs]})
 
 
 def cancel_job(job_id: str, options: SystemOptions, *, as_json: bool) -> None:

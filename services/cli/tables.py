@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from services.client import EpisodeStatus, Identity, PhaseStatus, Worker, WorkerModel
+from services.client import EpisodeStatus, Identity, Job, JobState, PhaseStatus, Worker, WorkerModel
 from services.local import PartStatus
 
 _TRACKS_SHOWN = 6
@@ -50,6 +50,14 @@ def _nodes(model: WorkerModel) -> str:
     return ", ".join(f"{provider} {count}" for provider, count in sorted(short.items()))
 
 
+def jobs_table(jobs: Sequence[Job]) -> Table:
+    table = _table("job", "episode", "kind", "state", "done", "submitted", "remark")
+    for job in jobs:
+        submitted = job.created_at.astimezone().strftime("%Y-%m-%d %H:%M") if job.created_at else "-"
+        _add(table, job.job_id, job.ep_id, job.kind, job.state, _how_far(job), submitted, _job_remark(job))
+    return table
+
+
 def phases_table(status: EpisodeStatus) -> Table:
     table = _table("phase", "status", "finished", "runtime", "device", "remark")
     for phase in status.phases.values():
@@ -78,6 +86,21 @@ def clock_words(seconds: float | None) -> str:
         return "-"
     tenths = round(seconds * 10)
     return f"{tenths // 600}:{tenths % 600 // 10:02}.{tenths % 10}"
+
+
+def _how_far(job: Job) -> str:
+    """The stage at work and how far it is; nothing for a job that is not at work."""
+    for stage in job.stages:
+        if stage.state == JobState.RUNNING:
+            return f"{stage.stage} {stage.progress.fraction:.0%}" if stage.progress else stage.stage
+    return ""
+
+
+def _job_remark(job: Job) -> str:
+    if job.error is not None:
+        return job.error.message
+    waiting_for = [f"waits for {stage.waiting_for}" for stage in job.stages if stage.waiting_for]
+    return waiting_for[0] if waiting_for else "reused" if job.reused else ""
 
 
 def _tracks(track_ids: Sequence[int | str]) -> str:

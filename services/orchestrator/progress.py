@@ -132,11 +132,12 @@ class ProgressBoard:
 
     async def _stored(self, progress: Progress) -> _Known:
         """What another replica, or this one before a restart, has kept of the same generation."""
-        async with self._database.transaction() as tx:
-            row = await tx.one("get_progress", task_id=progress.task_id)
-        if row is None or row["generation"] < progress.generation or row["progress"] is None:
-            return _Known(progress.generation, None)
-        return _Known(row["generation"], Snapshot(**row["progress"]))
+        for row in await self._database.read("get_progress", task_id=progress.task_id):
+            if row["generation"] > progress.generation:
+                return _Known(row["generation"], None)
+            if row["generation"] == progress.generation and row["progress"] is not None:
+                return _Known(row["generation"], Snapshot(**row["progress"]))
+        return _Known(progress.generation, None)
 
     async def _write(self, progress: Progress, new: Snapshot) -> None:
         async with self._database.transaction() as tx:

@@ -23,7 +23,7 @@ def submit(client: Client, **fields: Any) -> Job:
     return client.job(answer.json()["job_id"])
 
 
-def wait_until(condition: Callable[[], bool], within_s: float = 120.0) -> None:
+def wait_until(condition: Callable[[], bool], within_s: float = 200.0) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline
@@ -124,6 +124,13 @@ def test_a_job_that_is_not_there_is_bad_input(command: Callable[..., Any]) -> No
     for verb in ("why", "logs", "cancel", "retry", "resume"):
         ended = command(verb, "nobody", "--json")
         assert (ended.status, ended.record["error"]["code"]) == (2, "not-found"), verb
+
+
+def test_the_jobs_of_an_episode_are_listed(command: Callable[..., Any], cancelled: str) -> None:
+    ended = command("jobs", "again")
+    assert ended.status == 0, ended.err
+    assert any(cancelled in line and "cancelled" in line for line in ended.out.splitlines())
+    assert command("jobs", "again", "--active", "--json").record == {"jobs": []}
 
 
 def test_what_has_succeeded_is_not_done_again(
