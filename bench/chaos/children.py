@@ -41,6 +41,7 @@ class WorkerChild(Child):
     stage: Stage = Stage.DETECT_TRACK
     journal_dir: Path = Path()
     work_s: float = 0.1
+    slow_s: float = 8.0
     is_noop: bool = False
     memory_bytes: int | None = None  # on top of what the process has when it starts
     crash_at: crash_points.Point | None = None
@@ -62,7 +63,7 @@ def run_worker(child: WorkerChild) -> None:
     if child.crash_at is not None:
         crash_points.arm(child.crash_at)
     make = NoopStage if child.is_noop else TinyStage
-    handler = make(child.stage, child.journal_dir, child.work_s)
+    handler = make(child.stage, child.journal_dir, child.work_s, child.slow_s)
     sys.exit(
         run_service(
             WorkerSettings, lambda settings, stop: serve_worker(settings, handler, Catalog.load(None), stop)

@@ -24,7 +24,6 @@ NOOP_SEGMENTS = 20
 # Every task of a job counts itself, so that a job's sums tell whether each was taken in exactly once.
 COUNT = "chaos_tasks"
 TASKS_OF_STAGE = {Stage.DETECT_TRACK: SEGMENTS + 2, Stage.FACES_EMBED: 1, Stage.CLUSTER: 1}
-_SLOW_S = 8.0
 _SLOW = ("slow-", "sulk-")
 _MEDIA = MediaInfo(640, 360, 25, 1, 4.0, "h264", 1, 12800, 100, first_pts=0)
 
@@ -36,6 +35,7 @@ class TinyStage:
     stage: Stage
     journal_dir: Path
     work_s: float
+    slow_s: float
 
     def roles(self) -> tuple[str, ...]:
         return ()
@@ -46,7 +46,7 @@ class TinyStage:
         self._write(context, "start")
         _poison(context)
         is_slow = task.ep_id.startswith(_SLOW) and (task.kind, task.ordinal) == (TaskKind.SEGMENT, 0)
-        longest_gap_s = _pass_time(context, _SLOW_S if is_slow else random.uniform(0, self.work_s))
+        longest_gap_s = _pass_time(context, self.slow_s if is_slow else random.uniform(0, self.work_s))
         if task.ep_id.startswith("sulk-") and longest_gap_s > bus.ACK_WAIT_S:
             return Reject("this worker was frozen")
         outcome = self._outcome(context)

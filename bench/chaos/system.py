@@ -223,6 +223,7 @@ class ChaosSystem:
             stage=stage,
             journal_dir=self.home,
             work_s=self.shape.work_s,
+            slow_s=max(3.0, 8.0 * self.shape.scale),
             is_noop=self.shape.is_noop,
             memory_bytes=self.shape.memory_bytes,
         )

@@ -68,7 +68,7 @@ async def test_a_crash_at_any_statement_between_fetch_and_acknowledgement_change
 ) -> None:
     async with begin(workers={}, max_attempts=1_000, work_s=0.0) as (system, users):
         points = await _statements(system, users, tmp_path / "statements")
-        points = points * 5 if IS_FULL else random.Random(1).sample(points, 30)
+        points = points * 5 if IS_FULL else random.Random(1).sample(points, 16)
         names = [f"ep-{n}" for n in range(len(points))]
         await users.register_all(names)
         await asyncio.gather(*map(users.submit, names))
