@@ -93,12 +93,14 @@ class ProgressBoard:
         """Writes the last snapshot of those who then fall silent."""
         while True:
             await asyncio.sleep(_WRITE_INTERVAL_S)
-            for progress, new in [*self._unwritten.values()]:
+            for task_id in [*self._unwritten]:
                 try:
-                    await self._write(progress, new)
+                    await self._write(task_id)
                 except SystemUnavailable as error:
                     log.debug("progress waits: %s", error)
                     break
+                except InvalidRequest as error:
+                    log.debug("progress lost: %s", error)
 
     async def start(self) -> None:
         await self._nc.subscribe(bus.ALL_PROGRESS, cb=self._on_progress)
@@ -122,7 +124,7 @@ class ProgressBoard:
         self._remember(progress.task_id, _Known(progress.generation, new, written_at))
         self._unwritten[progress.task_id] = (progress, new)
         if is_due:
-            await self._write(progress, new)
+            await self._write(progress.task_id)
 
     def _remember(self, task_id: str, known: _Known) -> None:
         self._known.pop(task_id, None)
@@ -139,15 +141,21 @@ class ProgressBoard:
                 return _Known(row["generation"], Snapshot(**row["progress"]))
         return _Known(progress.generation, None)
 
-    async def _write(self, progress: Progress, new: Snapshot) -> None:
-        async with self._database.transaction() as tx:
-            await tx.run(
-                "set_progress",
-                task_id=progress.task_id,
-                generation=progress.generation,
-                progress=asdict(new),
-                fraction=new.fraction,
-            )
-        if self._unwritten.get(progress.task_id) == (progress, new):
-            del self._unwritten[progress.task_id]
+    async def _write(self, task_id: str) -> None:
+        unwritten = self._unwritten.pop(task_id, None)
+        if unwritten is None:
+            return
+        progress, new = unwritten
+        try:
+            async with self._database.transaction() as tx:
+                await tx.run(
+                    "set_progress",
+                    task_id=task_id,
+                    generation=progress.generation,
+                    progress=asdict(new),
+                    fraction=new.fraction,
+                )
+        except SystemUnavailable:
+            self._unwritten.setdefault(task_id, unwritten)
+            raise
         self._feed.notify(progress.job_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from services.kit import bus
 from services.kit.codec import encode
 from services.kit.messages import MediaInfo, Progress, Task
 from services.orchestrator.jobs import JobKind
+from services.pb.screenalytics.stage.v1 import stage_pb2
 from tests.integration.orchestrator.conftest import Serve
 from tests.integration.parts import Parts, until
 
@@ -130,3 +132,23 @@ async def test_what_a_replaced_attempt_still_says_is_not_shown(api: httpx.AsyncC
     await say(parts, task, 90, at_s=3)
     await say(parts, task, 10, at_s=4, generation=2)
     await shown(api, task.job_id, 10)
+
+
+async def test_figures_that_are_none_are_lost_and_the_next_ones_are_shown(
+    api: httpx.AsyncClient, parts: Parts
+) -> None:
+    task, other, _ = await segments(parts)
+    for done in (math.nan, math.inf, -math.inf):
+        odd = stage_pb2.Progress(
+            job_id=task.job_id,
+            task_id=task.task_id,
+            generation=1,
+            stage=task.stage,
+            done=done,
+            total=100,
+            at=START.isoformat(),
+        )
+        await parts.nc.publish(bus.progress_subject(task.job_id), odd.SerializeToString())
+    await say(parts, other, 30, at_s=2)
+    await shown(api, other.job_id, 30)
+    assert (await api.get("/livez")).status_code == 200
