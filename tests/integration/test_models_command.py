@@ -162,6 +162,13 @@ def test_another_file_is_never_kept(folder: Path, source: Source, tmp_path: Path
     assert list((tmp_path / "data" / "models").iterdir()) == []
 
 
+def test_a_changed_file_that_hides_the_fetched_one_is_named(folder: Path, tmp_path: Path) -> None:
+    (folder / "far.onnx").write_bytes(b"changed")
+    status, record, err = pull(folder, tmp_path / "data")
+    assert (status, record["models"][0]["state"]) == (0, "changed")
+    assert str(folder / "far.onnx") in err
+
+
 def test_what_the_server_refuses_is_told(folder: Path, source: Source, tmp_path: Path) -> None:
     source.status = 404
     status, record, _ = pull(folder, tmp_path / "data")
@@ -287,6 +294,9 @@ def test_models_added_to_an_object_store_reach_services_that_share_no_disk(
     assert not (tmp_path / "models" / "mine.onnx").exists()
     status, _, err = command("pull", "far", "--models-dir", folder, "--data-dir", tmp_path, *into)
     assert status == 0, err
+    status, _, err = command("pull", "yunet-s", "--models-dir", models_dir, "--data-dir", tmp_path, *into)
+    assert status == 0, err
+    assert (store / "yunet_s_dynamic.onnx").is_file()
     assert add(file, tmp_path, "mine", "arcface", "--licence", "mine", *into)[0] == 2
     names_only = load_catalog(settings_for(store, cache), with_files=False)
     assert names_only.default("embedder") == "mine"

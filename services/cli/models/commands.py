@@ -106,14 +106,16 @@ def pull_models(names: list[str], options: ModelOptions) -> None:
             for entry in entries:
                 _pull(catalog, overlay, entry, screen)
                 if options.store is not None:  # whoever reads the store fetches what its catalog names
+                    overlay.put_file(catalog.path(entry.name), entry.file)
                     overlay.put_entry(entry, as_default=False)
             records = [_record(catalog, entry) for entry in entries]
         screen.json_line({"models": records})
 
 
 def _pull(catalog: Catalog, overlay: Overlay, entry: CatalogEntry, screen: Screen) -> None:
-    if catalog.find(entry.name) is not None and _state(catalog, entry.name) == "present":
-        return screen.say(f"{entry.name} is there: {catalog.path(entry.name)}")
+    if _state(catalog, entry.name) == "present":
+        screen.say(f"{entry.name} is there: {catalog.path(entry.name)}")
+        return
     if not entry.url:
         raise NotFound(
             f"the catalog names no address for model {entry.name}",
@@ -132,7 +134,9 @@ def _pull(catalog: Catalog, overlay: Overlay, entry: CatalogEntry, screen: Scree
     with overlay.writable():
         target.parent.mkdir(parents=True, exist_ok=True)
         fetch(entry.url, target, sha256=entry.sha256, on_progress=show)
-    return screen.say(f"{entry.name}: {target}")
+    screen.say(f"{entry.name}: {target}")
+    if (found := catalog.find(entry.name)) != target:
+        screen.warn(f"another file is found before it: {found}")
 
 
 def add_model(file: Path, answers: Answers, options: ModelOptions, *, as_default: bool, replace: bool) -> None:

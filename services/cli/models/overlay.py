@@ -33,6 +33,8 @@ class Overlay:
     def put_file(self, source: Path, name: str) -> Path:
         """A copy under `name`; readers see all of it or none. Raises `DataDirUnusable`."""
         target = self.folder / name
+        if target == source:
+            return target
         with self.writable(), _replacing(target) as part:
             shutil.copyfile(source, part)
         return target
