@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
@@ -38,7 +38,7 @@ from services.kit.inference.images import to_batch
 from services.kit.inference.ort import OrtRuntime
 from services.kit.inference.placement import Provider
 from services.kit.inference.session import Session, TensorSpec
-from services.kit.inference.triton import TritonOptions, TritonRuntime
+from services.kit.inference.triton import TritonClient, TritonOptions, TritonRuntime
 
 _DETECTOR_SIZE = (384, 640)  # a 16:9 frame at the balanced profile's long side, padded to strides
 BATCH_SIZES = (1, 8, 32)
@@ -141,6 +141,9 @@ def main() -> int:
             assert isinstance(entry, DetectorEntry | EmbedderEntry)
             columns = list(_columns(catalog, entry, server, options.threads))
             result[name] = list(rows(columns, images_for(entry, options.items), options.repeats))
+            if server is not None:
+                counted = TritonClient(TritonOptions(server.grpc_url)).statistics(name)
+                result[f"{name} on the server"] = asdict(counted)
     print(json.dumps({**result, **({"triton": f"not run: {missing}"} if missing else {})}))
     return 0
 

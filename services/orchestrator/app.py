@@ -14,7 +14,7 @@ from nats.aio.client import Client
 
 from services.kit import bus
 from services.kit.errors import PortInUse, SystemUnavailable
-from services.kit.inference.catalog import Catalog
+from services.kit.inference.stored_overlay import load_catalog
 from services.kit.object_store import ObjectStore
 from services.orchestrator.claims import ClaimDesk
 from services.orchestrator.collector import ArtifactCollector
@@ -56,7 +56,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
-    catalog = Catalog.load(settings.models.dir, settings.models.overlay_dir)
+    catalog = await asyncio.to_thread(load_catalog, settings, with_files=False)
     store = ObjectStore(settings.store.url, options=settings.store.options)
     async with _database(settings) as database, _bus(settings) as nc:
         relay = OutboxRelay(nc, database)
