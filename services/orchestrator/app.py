@@ -27,6 +27,7 @@ from services.orchestrator.http_api import episodes as episodes_api
 from services.orchestrator.http_api import jobs as jobs_api
 from services.orchestrator.http_api import problems
 from services.orchestrator.http_api import system as system_api
+from services.orchestrator.http_api.requests import RequestCounter
 from services.orchestrator.jobs import Jobs
 from services.orchestrator.log_retention import LogRetention
 from services.orchestrator.logbook import Logbook
@@ -78,6 +79,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             StateGauges(database).run(),
         ]
         api = FastAPI(title="Screenalytics", version="1", docs_url="/docs", redoc_url=None)
+        api.add_middleware(RequestCounter)
         problems.install(api)
         records = Records(database, store)
         api.include_router(episodes_api.routes(Episodes(database, store, settings.media), records))
