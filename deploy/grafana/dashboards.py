@@ -79,6 +79,28 @@ OVERVIEW = DashboardSpec(
             is_stat=True,
         ),
         PanelSpec(
+            "Requests",
+            "Requests to the API by kind of answer; probes and scrapes are not counted.",
+            "reqps",
+            (
+                (
+                    f"sum by (status) (rate(screenalytics_http_requests_total{{{NS}}}[{RATE}]))",
+                    "{{status}}",
+                ),
+            ),
+        ),
+        PanelSpec(
+            "Requests that fail",
+            "Share of answers that are the system's fault. More than 0.1 % over a month breaks the objective.",
+            "percentunit",
+            (
+                (
+                    f'sum by (namespace) (rate(screenalytics_http_requests_total{{{NS}, status="5xx"}}[{RATE}])) / sum by (namespace) (rate(screenalytics_http_requests_total{{{NS}}}[{RATE}]))',
+                    "{{namespace}}",
+                ),
+            ),
+        ),
+        PanelSpec(
             "Tasks",
             "Live tasks by state: what waits, and what is in work.",
             "short",

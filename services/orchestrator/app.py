@@ -28,6 +28,7 @@ from services.orchestrator.http_api import imports as imports_api
 from services.orchestrator.http_api import jobs as jobs_api
 from services.orchestrator.http_api import problems
 from services.orchestrator.http_api import system as system_api
+from services.orchestrator.http_api.requests import RequestCounter
 from services.orchestrator.imports import Imports
 from services.orchestrator.inquiry import Inquiry
 from services.orchestrator.jobs import Jobs
@@ -83,6 +84,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             StateGauges(database).run(),
         ]
         api = FastAPI(title="Screenalytics", version="1", docs_url="/docs", redoc_url=None)
+        api.add_middleware(RequestCounter)
         problems.install(api)
         records = Records(database, store, catalog)
         episodes = Episodes(database, store, settings.media, settings.disk)

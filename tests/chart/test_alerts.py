@@ -56,6 +56,8 @@ FENCED = 'screenalytics_fenced_results_total{namespace="m", stage="cluster"}'
 AGAIN = 'screenalytics_republished_tasks_total{namespace="m", stage="cluster"}'
 CPU, CAP = 'screenalytics_cpu_seconds_total{pod="a"}', 'screenalytics_threads_cap{pod="a"}'
 
+ANSWERS = 'screenalytics_http_requests_total{namespace="m", method="GET", status="%s"}'
+
 
 def dead(pod: str) -> str:
     return f'screenalytics_dead_letters{{namespace="m", stage="cluster", pod="{pod}"}}'
@@ -97,6 +99,11 @@ CASES = {
         "10m", runs(succeeded=6, failed=2, cancelled=0), runs(succeeded=6, failed=1, cancelled=9)
     ),
     "ScreenalyticsZeroRowRate": Case("10m", runs(succeeded=2, zero_rows=3), runs(succeeded=1, zero_rows=3)),
+    "ScreenalyticsApiErrorBudget": Case(
+        "70m",
+        {ANSWERS % "2xx": "0+97x90", ANSWERS % "5xx": "0+3x90"},
+        {ANSWERS % "2xx": "0+999x90", ANSWERS % "5xx": "0+1x90"},
+    ),
     "ScreenalyticsOrchestratorAbsent": Case(
         "10m", {"screenalytics_tasks": "1x60"}, {'screenalytics_outbox_rows{pod="a"}': "0x60"}
     ),

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,11 @@ def test_an_image_holds_no_build_tools_and_nothing_is_installed_in_it(target: st
     copied = [step for step in FILE.steps(target) if step.keyword == "COPY"]
     assert {step.options["from"] for step in copied} == {"build", TARGETS[target][1]}
     assert {word for step in copied for word in step.words} == {"/app", "/opt/venv"}
+
+
+def test_an_image_has_the_version_of_the_project_where_none_is_given() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+    assert f"VERSION={project['version']}" in [step.text for step in FILE.stages["runtime"].of("ARG")]
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -92,3 +92,35 @@ def test_the_charts_test_fails_where_no_worker_takes_the_episode(machine: Machin
             entry["value"] = "2"
     with pytest.raises(AssertionError, match="was not done within 2 s; waiting for"):
         machine.run(test, test_pod, container)
+
+
+def test_the_repository_that_the_chart_makes_for_triton_names_where_each_model_runs(
+    tmp_path: Path, models_dir: Path
+) -> None:
+    values = merged(
+        values_of("triton-on-cpu"),
+        {
+            "store": {"url": "file:///store", "existingClaim": "store"},
+            "models": {"catalogSha256": "", "fill": {"enabled": True, "existingClaim": "models"}},
+        },
+    )
+    (tmp_path / "store").mkdir()
+    machine = Machine(
+        rendered=render(values),
+        root=tmp_path,
+        secrets={("pg", "dsn"): "postgresql://unused"},
+        claims={"store": tmp_path / "store", "models": models_dir},
+    )
+    for name, pod in pods_of(machine.rendered, "Job").items():
+        if "fill" in name:
+            machine.run(name, pod, pod["spec"]["containers"][0])
+    name = "Deployment/demo-screenalytics-triton"
+    pod = pods_of(machine.rendered, "Deployment")[name]
+    for container in pod["spec"]["initContainers"]:
+        machine.run(name, pod, container)
+    (repository,) = tmp_path.glob("volumes/*/repository")
+    configs = {path.parent.name: path.read_text() for path in repository.glob("*/config.pbtxt")}
+    assert set(configs) == set(values["triton"]["models"])
+    for model, config in configs.items():
+        assert "kind: KIND_CPU" in config, model
+        assert (repository / model / "1" / "model.onnx").is_file()

@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from services.kit.errors import InvalidSettings, ModelUnusable
-from services.kit.inference.catalog import SHIPPED_DIR, Catalog, CatalogEntry
+from services.kit.inference.catalog import CATALOG_FILE, SHIPPED_DIR, Catalog, CatalogEntry
 from services.kit.object_store import ObjectStore
 from services.kit.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
 
 PREFIX = "models"
-_CATALOG = "catalog.toml"
 
 
 def fill(settings: ServiceSettings) -> list[str]:
@@ -33,8 +32,8 @@ def fill(settings: ServiceSettings) -> list[str]:
     for entry in held:
         store.put_file(f"{PREFIX}/{entry.file}", catalog.path(entry.name))
         log.info("stored model %s", entry.name)
-    if (folder / _CATALOG).is_file():  # last: a catalog never names what is not there yet
-        stored = store.put_file(f"{PREFIX}/{_CATALOG}", folder / _CATALOG)
+    if (folder / CATALOG_FILE).is_file():  # last: a catalog never names what is not there yet
+        stored = store.put_file(f"{PREFIX}/{CATALOG_FILE}", folder / CATALOG_FILE)
         log.info("stored the catalog, sha256 %s", stored.sha256)
     return [entry.name for entry in held]
 
@@ -54,7 +53,7 @@ def fetch(settings: ServiceSettings, roles: Sequence[str], *, catalog_sha256: st
 
 
 def _fetch_catalog(store: ObjectStore, folder: Path, sha256: str) -> None:
-    key = f"{PREFIX}/{_CATALOG}"
+    key = f"{PREFIX}/{CATALOG_FILE}"
     if not store.exists(key):
         if sha256:
             raise ModelUnusable(f"the store holds no {key}", hint="fill it from a folder that has the catalog")
@@ -66,7 +65,7 @@ def _fetch_catalog(store: ObjectStore, folder: Path, sha256: str) -> None:
             f"the catalog in the store has the sha256 {found}, expected {sha256}",
             hint="fill the store again, or pin the new catalog's digest",
         )
-    (folder / _CATALOG).write_bytes(data)
+    (folder / CATALOG_FILE).write_bytes(data)
 
 
 def _fetch_model(store: ObjectStore, folder: Path, entry: CatalogEntry) -> bool:

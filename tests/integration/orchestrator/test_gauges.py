@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 from prometheus_client import REGISTRY
 
 from services.kit.messages import TaskOutcome
@@ -63,3 +64,17 @@ async def test_a_dead_letter_is_counted(parts: Parts) -> None:
     await parts.report(task, attempt_id, TaskOutcome.RETRY)
     await parts.claim(task)
     assert await value(parts, "dead_letters", stage="detect_track") == 1
+
+
+async def test_requests_are_counted_by_kind_of_answer_and_probes_are_not(api: httpx.AsyncClient) -> None:
+    def counted(status: str) -> float:
+        labels = {"method": "GET", "status": status}
+        return REGISTRY.get_sample_value("screenalytics_http_requests_total", labels) or 0.0
+
+    before = {status: counted(status) for status in ("2xx", "4xx", "5xx")}
+    await api.get("/v1/workers")
+    await api.get("/v1/episodes/nobody")
+    for path in ("/livez", "/readyz", "/metrics"):
+        assert (await api.get(path)).status_code == 200
+    after = {status: counted(status) - before[status] for status in before}
+    assert after == {"2xx": 1, "4xx": 1, "5xx": 0}
