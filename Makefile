@@ -9,7 +9,7 @@ OUT := out
 PYTEST := $(BIN)/python -m pytest
 
 # Debian packages that tests can use; a test that needs one says so by name when it is missing.
-SYSTEM_PACKAGES := prometheus
+SYSTEM_PACKAGES := prometheus libpython3.11
 
 # The folder of models beside a checkout, where there is one; an explicit setting wins.
 ifeq ($(origin SCREENALYTICS_MODELS__DIR),undefined)
@@ -54,6 +54,7 @@ dev: setup ## Start the whole system on this machine; Ctrl-C stops it
 .PHONY: test
 test: setup ## Run every test, or those under T=path
 	@$(MAKE) --no-print-directory system-packages || true
+	@$(MAKE) --no-print-directory triton || true
 	@$(PYTEST) $(or $(T),tests)
 
 .PHONY: check
@@ -106,6 +107,14 @@ system-packages: ## Install the Debian packages that tests can use (needs root)
 	echo "installing$$missing" >&2; \
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get -qq update && apt-get -qq install -y --no-install-recommends $$missing >/dev/null
+
+# A real Triton server for tests and bench/inference.py; outside of the environment, whose pins it does not share.
+.PHONY: triton
+triton: setup ## Unpack a Triton server below out/ (55 MB)
+	@test -d $(OUT)/triton/pytriton || { echo "fetching a Triton server" >&2; \
+	  rm -rf $(OUT)/triton.part && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(OUT)/triton.part nvidia-pytriton==0.7.0 && \
+	  mv $(OUT)/triton.part $(OUT)/triton; }
 
 .PHONY: clean
 clean: ## Remove the virtual environment and everything that was made

@@ -1,11 +1,13 @@
-"""How well the sample's drawn faces are found by YuNet and told apart by embedders.
+"""How well the sample's drawn faces are found and told apart by models of the catalog.
 
-    python bench/sample_cast.py --models DIR [--detector yunet-n] [--seed 1] [--duration 40] [--json]
+    python bench/sample_cast.py [--models DIR] [--detector NAME] [--embedder NAME ...] [--seed 1] [--json]
 
 Draws the sample, decodes it again, and measures on every fifth frame, as the product would see it: the detector
 on a picture of 640 px on the long side, chips aligned by the found landmarks, a track prototype (the mean of
-six chips) per person and shot. DIR holds the detector and any of EMBEDDERS under the catalog's file names.
+six chips) per person and shot. Without names, the catalog's defaults are measured.
 """
+
+from __future__ import annotations
 
 import argparse
 import json
@@ -20,61 +22,23 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
+from opened import ChipEmbedder, open_detector
 
 from services.cli.sample import SampleTruth, write_sample
 from services.cli.sample.truth import FaceBox
+from services.detector.detect import FaceDetector
+from services.detector.face_images import Chip, cut_chip
+from services.detector.families import Detections
+from services.kit.inference.catalog import Catalog
 
-DETECTORS = {"yunet-n": "yunet_n_dynamic.onnx", "yunet-2023mar": "yunet_s_640_640.onnx"}
 STRIDE = 5
-LONG_SIDE_PX = 640
 WIDE_ENOUGH_PX = 80
-FOUND_SCORE, FALSE_SCORE = 0.7, 0.5
+FOUND_SCORE = 0.7
 CHIPS_PER_TRACK = 6
 
 Picture = npt.NDArray[np.uint8]
-Points = npt.NDArray[np.float64]
-Vector = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Embedder:
-    """As the catalog names it. `template`: where the five landmarks belong, in pixels of the input;
-    input = (pixel - mean) / deviation."""
-
-    name: str
-    file: str
-    side_px: int
-    template: Points
-    is_rgb: bool
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    deviation: tuple[float, float, float] = (1.0, 1.0, 1.0)
-
-
-OPEN_MODEL_ZOO_TEMPLATE = 128 * np.array(
-    [(0.3156, 0.4616), (0.6826, 0.4598), (0.5003, 0.6405), (0.3495, 0.8247), (0.6534, 0.8232)]
-)
-ARCFACE_TEMPLATE = np.array(
-    [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)]
-)
-EMBEDDERS = (
-    Embedder(
-        "face-reidentification-retail-0095",
-        "face-reidentification-retail-0095.onnx",
-        128,
-        OPEN_MODEL_ZOO_TEMPLATE,
-        is_rgb=False,
-    ),
-    Embedder(
-        "mobilefacenet-foamliu",
-        "mobilefacenet_foamliu_dynbatch.onnx",
-        112,
-        ARCFACE_TEMPLATE,
-        is_rgb=True,
-        mean=(123.675, 116.28, 103.53),
-        deviation=(58.395, 57.12, 57.375),
-    ),
-)
+Points = npt.NDArray[np.float32]
+Vector = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -87,6 +51,7 @@ class Detection:
     h: float
     landmarks: Points
     score: float
+    chip: Chip
 
 
 @dataclass(frozen=True)
@@ -95,7 +60,6 @@ class Sighting:
 
     face: FaceBox
     detection: Detection | None
-    picture: Picture
 
     @property
     def score(self) -> float:
@@ -104,25 +68,31 @@ class Sighting:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", type=Path, required=True)
-    parser.add_argument("--detector", choices=DETECTORS, default="yunet-n")
+    parser.add_argument("--models", type=Path, help="a folder with more models than those that ship")
+    parser.add_argument("--detector")
+    parser.add_argument("--embedder", action="append")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--duration", type=float, default=40.0)
     parser.add_argument("--json", action="store_true", help="one line instead of a table")
     args = parser.parse_args()
     cv2.setNumThreads(1)
-    figures = measure(args.models, args.detector, args.seed, args.duration)
+    catalog = Catalog.load(args.models)
+    detector = args.detector or catalog.default("detector")
+    embedders = args.embedder or [catalog.default("embedder")]
+    figures = measure(catalog, detector, embedders, args.seed, args.duration)
     if args.json:
         print(json.dumps(figures))
     else:
         print("\n".join(f"{name:22} {value}" for name, value in figures.items()))
 
 
-def measure(models: Path, detector: str, seed: int, duration_s: float) -> dict[str, object]:
+def measure(
+    catalog: Catalog, detector: str, embedders: list[str], seed: int, duration_s: float
+) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as scratch:
         video = Path(scratch) / "sample.mp4"
         truth = write_sample(video, seed=seed, duration_s=duration_s)
-        sightings, false_positives = look(video, truth, models / DETECTORS[detector])
+        sightings, false_positives = look(video, truth, open_detector(catalog, detector))
     figures: dict[str, object] = {
         "detector": detector,
         "seed": seed,
@@ -130,28 +100,23 @@ def measure(models: Path, detector: str, seed: int, duration_s: float) -> dict[s
         "cast": len(truth.cast),
     }
     figures |= detector_figures(sightings) | {"false_positives": false_positives}
-    for embedder in EMBEDDERS:
-        model = models / embedder.file
-        if model.is_file():
-            figures[embedder.name] = embedder_figures(truth, sightings, embedder, model)
+    for name in embedders:
+        figures[name] = embedder_figures(truth, sightings, ChipEmbedder(catalog, name))
     return figures
 
 
-def look(video: Path, truth: SampleTruth, model: Path) -> tuple[list[Sighting], int]:
+def look(video: Path, truth: SampleTruth, detector: FaceDetector) -> tuple[list[Sighting], int]:
     """Every drawn face of the sampled frames, and the number of detections away from all of them."""
-    scale = LONG_SIDE_PX / max(truth.width, truth.height)
-    size = (round(truth.width * scale), round(truth.height * scale))
-    detector = cv2.FaceDetectorYN.create(str(model), "", size, FALSE_SCORE, 0.3, 50)
     drawn: dict[int, list[FaceBox]] = {}
     for face in truth.boxes:
         drawn.setdefault(face.frame, []).append(face)
     sightings: list[Sighting] = []
     false_positives = 0
     for index, picture in sampled(video):
-        _, rows = detector.detect(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
-        detections = [] if rows is None else [to_detection(row / scale, float(row[14])) for row in rows]
+        (found,) = detector.detect([picture])
+        detections = [to_detection(picture, found, i) for i in range(len(found))]
         faces = drawn.get(index, [])
-        sightings += [Sighting(face, best_cover(face, detections), picture) for face in faces]
+        sightings += [Sighting(face, best_cover(face, detections)) for face in faces]
         false_positives += sum(all(iou(face, found) < 0.3 for face in faces) for found in detections)
     return sightings, false_positives
 
@@ -163,9 +128,10 @@ def sampled(video: Path) -> Iterator[tuple[int, Picture]]:
                 yield index, np.asarray(frame.to_ndarray(format="bgr24"), dtype=np.uint8)
 
 
-def to_detection(row: npt.NDArray[np.float32], score: float) -> Detection:
-    x, y, w, h = (float(value) for value in row[:4])
-    return Detection(x, y, w, h, row[4:14].reshape(5, 2).astype(np.float64), score)
+def to_detection(picture: Picture, found: Detections, i: int) -> Detection:
+    x1, y1, x2, y2 = (float(value) for value in found.boxes[i])
+    chip = cut_chip(picture, found, i)
+    return Detection(x1, y1, x2 - x1, y2 - y1, found.landmarks[i], float(found.scores[i]), chip)
 
 
 def best_cover(face: FaceBox, detections: list[Detection]) -> Detection | None:
@@ -203,18 +169,13 @@ def detector_figures(sightings: list[Sighting]) -> dict[str, float]:
     }
 
 
-def embedder_figures(
-    truth: SampleTruth, sightings: list[Sighting], embedder: Embedder, model: Path
-) -> dict[str, float]:
+def embedder_figures(truth: SampleTruth, sightings: list[Sighting], embedder: ChipEmbedder) -> dict[str, float]:
     """Cosines between the prototypes of all tracks: `within` a person, `between` two."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     tracks = [
-        (person, prototype(session, embedder, chips))
+        (person, prototype(embedder, chips))
         for shot in truth.shots
         for person in shot.persons
-        if (chips := chips_of(sightings, person, range(shot.start_frame, shot.end_frame + 1), embedder))
+        if (chips := chips_of(sightings, person, range(shot.start_frame, shot.end_frame + 1)))
     ]
     pairs = [(a == b, float(u @ v)) for (a, u), (b, v) in combinations(tracks, 2)]
     within, between = [c for same, c in pairs if same], [c for same, c in pairs if not same]
@@ -228,37 +189,21 @@ def embedder_figures(
     }
 
 
-def chips_of(sightings: list[Sighting], person: str, frames: range, embedder: Embedder) -> list[Picture]:
-    """Up to six aligned chips, spread over the frames."""
-    mine = [s for s in sightings if s.face.person == person and s.face.frame in frames and s.detection]
+def chips_of(sightings: list[Sighting], person: str, frames: range) -> list[Chip]:
+    """Up to six chips, spread over the frames."""
+    mine = [
+        sighting.detection.chip
+        for sighting in sightings
+        if sighting.face.person == person and sighting.face.frame in frames and sighting.detection
+    ]
     picked = np.unique(np.linspace(0, len(mine) - 1, min(len(mine), CHIPS_PER_TRACK)).round().astype(int))
-    return [align(mine[i], embedder) for i in picked]
+    return [mine[i] for i in picked]
 
 
-def align(sighting: Sighting, embedder: Embedder) -> Picture:
-    assert sighting.detection is not None
-    transform = similarity(sighting.detection.landmarks, embedder.template)
-    size = (embedder.side_px, embedder.side_px)
-    return np.asarray(cv2.warpAffine(sighting.picture, transform, size, flags=cv2.INTER_LINEAR), dtype=np.uint8)
-
-
-def similarity(source: Points, target: Points) -> Points:
-    """The least-squares similarity [2, 3] (Umeyama 1991)."""
-    middle, goal = source.mean(0), target.mean(0)
-    u, scales, vt = np.linalg.svd((target - goal).T @ (source - middle))
-    signs = np.array([1.0, np.sign(np.linalg.det(u @ vt))])
-    turn = (u * signs) @ vt * (scales @ signs) / ((source - middle) ** 2).sum()
-    return np.column_stack([turn, goal - turn @ middle])
-
-
-def prototype(session: onnxruntime.InferenceSession, embedder: Embedder, chips: list[Picture]) -> Vector:
+def prototype(embedder: ChipEmbedder, chips: list[Chip]) -> Vector:
     """The normalised mean of the normalised embeddings, [D]."""
-    pixels = np.stack(chips)[..., ::-1] if embedder.is_rgb else np.stack(chips)
-    inputs = ((pixels - np.array(embedder.mean)) / np.array(embedder.deviation)).transpose(0, 3, 1, 2)
-    name = session.get_inputs()[0].name
-    embeddings = session.run(None, {name: inputs.astype(np.float32)})[0].reshape(len(chips), -1)
-    mean = (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).mean(axis=0)
-    return np.asarray(mean / np.linalg.norm(mean), dtype=np.float64)
+    mean = embedder.embed(chips).mean(axis=0)
+    return np.asarray(mean / np.linalg.norm(mean), dtype=np.float32)
 
 
 if __name__ == "__main__":

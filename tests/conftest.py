@@ -34,6 +34,12 @@ def _shared(name: str) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_model_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Composed models of the tests, and of the processes they start, stay out of the user's cache."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def media_dir() -> Path:
     """Real clips with their truth."""

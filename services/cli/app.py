@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from services.cli.models.app import models
 from services.cli.options import (
     ApiOption,
     DataDirOption,
@@ -15,6 +16,8 @@ from services.cli.options import (
     EpIdOption,
     ExportFormat,
     FallbackOption,
+    ForceOption,
+    JobArgument,
     JpegQualityOption,
     JsonOption,
     ModeOption,
@@ -26,6 +29,7 @@ from services.cli.options import (
     SceneDetectorOption,
     StageName,
     StrideOption,
+    SystemOptions,
     TrackThresholdOption,
     UpOptions,
     parse_size,
@@ -40,6 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.add_typer(models, name="models")
 
 
 @app.command(epilog="Example:  screenalytics run film.mp4 --device cpu --profile low_power")
@@ -62,6 +67,7 @@ def run(
     truth: Annotated[
         Path | None, typer.Option(help="A sample's truth to compare with; a difference is exit status 1.")
     ] = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find out who is on screen in VIDEO: tracks, identities and screen time.
@@ -84,6 +90,7 @@ def run(
             save_crops=save_crops,
             jpeg_quality=jpeg_quality,
             truth=truth,
+            force=force,
             as_json=as_json,
         )
     )
@@ -109,6 +116,7 @@ def stage(
     mode: ModeOption = None,
     data_dir: DataDirOption = None,
     api: ApiOption = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run one STAGE of an episode again, on what the stages before it have left."""
@@ -128,6 +136,7 @@ def stage(
             save_frames=save_frames,
             save_crops=save_crops,
             jpeg_quality=jpeg_quality,
+            force=force,
             as_json=as_json,
         )
     )
@@ -174,6 +183,75 @@ def status(
         show_system(system, as_json=as_json)
     else:
         show_episode(ep_id, system, as_json=as_json)
+
+
+@app.command(epilog="Example:  screenalytics logs -f 01JZ...")
+def logs(
+    job_id: JobArgument,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
+    noisy: Annotated[bool, typer.Option("--noisy", help="Show what libraries say about themselves.")] = False,
+    data_dir: DataDirOption = None,
+    api: ApiOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a job's workers have said; kept after success, failure and crash."""
+    from services.cli.logs import follow_logs, show_logs
+
+    if follow and as_json:
+        raise typer.BadParameter("--json prints one line at the end, so it does not go with --follow")
+    system = SystemOptions(data_dir, api)
+    if follow:
+        follow_logs(job_id, system, noisy=noisy)
+    else:
+        show_logs(job_id, system, noisy=noisy, as_json=as_json)
+
+
+@app.command(epilog="Example:  screenalytics cancel 01JZ...")
+def cancel(
+    job_id: JobArgument, data_dir: DataDirOption = None, api: ApiOption = None, as_json: JsonOption = False
+) -> None:
+    """Cancel a job; one that has ended stays as it is."""
+    from services.cli.job_commands import cancel_job
+
+    cancel_job(job_id, SystemOptions(data_dir, api), as_json=as_json)
+
+
+@app.command(epilog="Example:  screenalytics retry 01JZ...")
+def retry(
+    job_id: JobArgument,
+    data_dir: DataDirOption = None,
+    api: ApiOption = None,
+    device: DeviceOption = None,
+    allow_cpu_fallback: FallbackOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask again for a job that failed or was cancelled: its unfinished stages begin anew.
+
+    --device and --allow-cpu-fallback are for the system, where one has to be started; the job keeps its own.
+    """
+    from services.cli.job_commands import Again, do_again
+
+    system = SystemOptions(data_dir, api, device, allow_cpu_fallback)
+    do_again(job_id, Again.RETRY, system, as_json=as_json)
+
+
+@app.command(epilog="Example:  screenalytics resume 01JZ...")
+def resume(
+    job_id: JobArgument,
+    data_dir: DataDirOption = None,
+    api: ApiOption = None,
+    device: DeviceOption = None,
+    allow_cpu_fallback: FallbackOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with a job that failed or was cancelled, from the parts of the video that are done.
+
+    --device and --allow-cpu-fallback are for the system, where one has to be started; the job keeps its own.
+    """
+    from services.cli.job_commands import Again, do_again
+
+    system = SystemOptions(data_dir, api, device, allow_cpu_fallback)
+    do_again(job_id, Again.RESUME, system, as_json=as_json)
 
 
 @app.command(epilog="Example:  screenalytics export film-1a2b3c4d --format csv --out tables")
@@ -227,6 +305,20 @@ def sample(
 
     width, height = parse_size(size)
     draw_sample(SampleOptions(path, seed, seconds, width, height, fps, cast))
+
+
+@app.command(epilog="Example:  screenalytics doctor --provider cuda --json")
+def doctor(
+    provider: Annotated[Provider | None, typer.Option(help="What must be in effect. (default: cuda)")] = None,
+    data_dir: DataDirOption = None,
+    models_dir: Annotated[Path | None, typer.Option(help="More models, next to the packaged ones.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check where each model really runs, threads, FFmpeg, and the servers that are configured."""
+    from services.cli.doctor.command import DoctorOptions, examine
+    from services.cli.models.commands import ModelOptions
+
+    examine(DoctorOptions(provider, ModelOptions(data_dir, models_dir, as_json)))
 
 
 @app.command()

@@ -102,6 +102,7 @@ class RunOptions:
     save_crops: bool = False
     jpeg_quality: int | None = None
     truth: Path | None = None
+    force: bool = False
     as_json: bool = False
 
 
@@ -178,6 +179,8 @@ DeviceOption = Annotated[
 FallbackOption = Annotated[
     bool, typer.Option("--allow-cpu-fallback", help="Run on the CPU where the GPU is missing.")
 ]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.", show_default=False)]
+ForceOption = Annotated[bool, typer.Option("--force", help="Work anew where equal results are there.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON line on stdout, the last.")]
 EpIdOption = Annotated[
     str | None,

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import typer
 
 from services.cli.execution import remember, settle
-from services.cli.follow import follow
+from services.cli.followed_job import FollowedJob
 from services.cli.options import RunOptions
-from services.cli.outcome import Failure, failure, interruption, reported
-from services.cli.progress import progress_view
-from services.cli.run_result import RunResult
+from services.cli.outcome import reported
 from services.cli.screen import Screen
 from services.cli.session import Session, cpu_notice, open_session, require_episodes
-from services.cli.tables import identities_table
 from services.cli.video_file import require_video_file
-from services.client import ApiError, Client, ClientError, Episode, Job, JobState, Overrides
+from services.client import ApiError, Client, Episode, Job, Overrides
 from services.kit.errors import Conflict
 
 if TYPE_CHECKING:
@@ -55,24 +52,14 @@ class _Run:
         job, remarks = self._submit_or_join(episode)
         remember(self._options.system, job.ep_id, None if video is None else str(video.resolve()))
         warnings = [*remarks, *self._options.system.notices, *notices, *job.warnings]
-        try:
-            return self._conclude(self._follow(job, warnings), warnings)
-        except KeyboardInterrupt as interrupt:
-            return self._interrupted(job, warnings, interrupt)
+        followed = FollowedJob(self._screen, self._session, self._truth, stride=self._options.stride)
+        return followed.to_its_end(job, warnings)
 
     def _episode(self, video: Path | None) -> Episode:
         ep_id = self._options.ep_id
         if video is not None:
             return self._session.register(video, ep_id, self._screen)
         return self._session.steadily(lambda client: client.episode(ep_id or ""))
-
-    def _follow(self, job: Job, warnings: list[str]) -> Job:
-        """The job when it has ended."""
-        self._screen.say(f"episode {job.ep_id}, job {job.job_id}")
-        for warning in warnings:
-            self._screen.warn(warning)
-        with progress_view(self._screen, [stage.stage for stage in job.stages]) as view:
-            return follow(self._session, job.job_id, view)
 
     def _local_warnings(self) -> list[str]:
         if self._session.local is None:
@@ -90,6 +77,7 @@ class _Run:
             scene_detector=options.scene_detector,
             track_threshold=self._track_threshold(),
         )
+        key = uuid4().hex  # one run is one job, also where the system is brought back amid the submit
         return self._session.steadily(
             lambda client: client.submit(
                 episode.ep_id,
@@ -100,7 +88,9 @@ class _Run:
                 profile=options.profile,
                 device=options.system.device,
                 allow_cpu_fallback=options.system.allow_cpu_fallback,
+                force=options.force,
                 overrides=overrides,
+                idempotency_key=key,
             )
         )
 
@@ -124,61 +114,6 @@ class _Run:
         models = [model.model for worker in workers if worker.stage == "faces_embed" for model in worker.models]
         return self._truth.track_threshold(models)
 
-    def _conclude(self, job: Job, warnings: list[str]) -> int:
-        result = self._result(job, warnings)
-        self._show(result)
-        fault = _fault_of(job, self._session.logs)
-        differences = [] if fault else self._differences(result)
-        self._screen.json_line(result.to_record(fault))
-        if fault is not None:
-            self._screen.fail(fault.message, fault.hint)
-            return fault.exit_status
-        return 1 if differences else 0
-
-    def _result(self, job: Job, warnings: list[str]) -> RunResult:
-        steadily = self._session.steadily
-        has_identities = any(s.stage == "cluster" and s.state == JobState.SUCCEEDED for s in job.stages)
-        identities = steadily(lambda client: client.identities(job.ep_id)) if has_identities else []
-        artifacts = steadily(lambda client: client.artifacts(job.ep_id))
-        late = [warning for warning in job.warnings if warning not in warnings]
-        for warning in late:
-            self._screen.warn(warning)
-        return RunResult(job, tuple(identities), tuple(artifacts), (*warnings, *late))
-
-    def _show(self, result: RunResult) -> None:
-        if result.job.state == JobState.SUCCEEDED:
-            for sentence in result.emptiness():
-                self._screen.say(sentence)
-            if result.identities:
-                self._screen.table(identities_table(result.identities))
-        for kind, location in result.locations().items():
-            self._screen.result(f"{kind}: {location}")
-
-    def _differences(self, result: RunResult) -> list[str]:
-        if self._truth is None:
-            return []
-        differences = self._truth.differences(result.rows(), stride=self._options.stride)
-        self._tell(differences or ["matches the sample's truth"])
-        return differences
-
-    def _tell(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            self._screen.result(line)
-            if self._screen.as_json:
-                self._screen.say(line)
-
-    def _interrupted(self, job: Job, warnings: list[str], interrupt: KeyboardInterrupt) -> int:
-        fault = interruption(interrupt)
-        self._screen.say(f"{fault.message}: cancelling job {job.job_id}")
-        try:
-            job = self._session.client.cancel(job.job_id)
-        except ClientError as error:
-            self._screen.warn(f"the job may go on: {error}")
-        else:
-            self._screen.say(f"the job is {job.state}")
-        self._screen.json_line(RunResult(job, (), (), tuple(warnings)).to_record(fault))
-        return fault.exit_status
-
 
 def _read_truth(path: Path | None) -> TruthCheck | None:
     """Raises `InvalidInput`."""
@@ -188,13 +123,3 @@ def _read_truth(path: Path | None) -> TruthCheck | None:
     from services.cli.truth_check import TruthCheck  # noqa: PLC0415
 
     return TruthCheck.read(path)
-
-
-def _fault_of(job: Job, logs: str) -> Failure | None:
-    """Why the job did not succeed; None when it did."""
-    if job.state == JobState.SUCCEEDED:
-        return None
-    if job.error is None:
-        return failure("stage-failed", f"the job was {job.state}", f"logs: {logs}")
-    hint = f"{job.error.hint}; logs: {logs}" if job.error.hint else f"logs: {logs}"
-    return failure(job.error.code, job.error.message, hint)

@@ -37,6 +37,7 @@ class RunResult:
             "state": self.job.state,
             "execution_mode": self.job.execution_mode,
             "execution_place": self.job.execution_place,
+            "reused": self.job.reused,
             "stages": {stage.stage: _stage_record(stage) for stage in self.job.stages},
             "identities": [_identity_record(identity) for identity in self.identities],
             "artifacts": self.locations(),
@@ -59,6 +60,12 @@ class RunResult:
                 sentences.append(f"{stage.stage} was skipped ({stage.skip_reason or 'no reason given'})")
         return sentences
 
+    def reuse(self) -> list[str]:
+        """A sentence when nothing was worked on, since equal results were there."""
+        if not self.job.reused:
+            return []
+        return ["the results of an equal run were used again; --force works anew"]
+
     def rows(self) -> list[SeenIdentity]:
         return [
             SeenIdentity(one.identity_id, one.track_ids, one.first_ts, one.last_ts, one.screen_time_s)
@@ -73,6 +80,7 @@ def _stage_record(stage: StageRun) -> dict[str, Any]:
         "requested_device": stage.requested_device,
         "resolved_device": stage.resolved_device,
         "zero_rows": stage.zero_rows,
+        "reused": stage.reused,
         "runtime_s": stage.runtime_s,
     }
 

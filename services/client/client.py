@@ -9,9 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 from urllib.parse import quote
+from uuid import uuid4
 
-from services.client.errors import ApiError, UnexpectedAnswer, error_of
-from services.client.events import JobEvent
+from services.client.errors import UnexpectedAnswer
+from services.client.events import JobEvent, LogLine
 from services.client.records import (
     Artifact,
     Episode,
@@ -23,7 +24,7 @@ from services.client.records import (
     parse,
     parse_each,
 )
-from services.client.transport import Answer, Call, OnSent, Transport
+from services.client.transport import Call, OnSent, Transport
 from services.client.watch import JobWatch
 
 # Registering reads the whole video once more on the server, to know its digest, before it answers.
@@ -163,16 +164,18 @@ class Client:
         device: str | None = None,
         allow_cpu_fallback: bool = False,
         acknowledge_zero_rows: bool = False,
+        force: bool = False,
         overrides: Overrides | None = None,
         execution_mode: str | None = None,
         execution_place: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Job:
-        """Ask for one stage of an episode, or for a pipeline of all.
+        """Ask for one stage of an episode, or for a pipeline of all; `force` works again on equal facts.
 
         `acknowledge_zero_rows` runs a stage although the one before it found nothing.
         `execution_mode` and `execution_place` are recorded with the job.
-
-        When the answer to a first try was lost, the job that then stands in the way is the one it made.
+        However often it is said, one `idempotency_key` is one job; without it each call is a job of its own,
+        and still one job where the answer to a try was lost.
         """
         body = {
             "ep_id": ep_id,
@@ -183,12 +186,18 @@ class Client:
             "acknowledge_zero_rows": acknowledge_zero_rows,
             "execution_mode": execution_mode,
             "execution_place": execution_place,
+            "force": force,
             "overrides": overrides.given() if overrides else {},
         }
-        answer = self._transport.call(Call("POST", "/v1/jobs", json=body))
-        if answer.tries > 1 and (job_id := _job_in_the_way(answer)):
-            return self.job(job_id)
-        return parse(Job, answer.json())
+        return self._ask("/v1/jobs", idempotency_key, body)
+
+    def retry(self, job_id: str, *, idempotency_key: str | None = None) -> Job:
+        """A new job with the request of one that failed or was cancelled; unfinished stages begin anew."""
+        return self._ask(f"{_job(job_id)}:retry", idempotency_key)
+
+    def resume(self, job_id: str, *, idempotency_key: str | None = None) -> Job:
+        """A new job with the request of one that failed or was cancelled; it goes on from what is done."""
+        return self._ask(f"{_job(job_id)}:resume", idempotency_key)
 
     def job(self, job_id: str) -> Job:
         return parse(Job, self._get(_job(job_id)))
@@ -201,6 +210,16 @@ class Client:
     def cancel(self, job_id: str) -> Job:
         """The job, cancelled or about to be; one that has ended stays as it is."""
         return parse(Job, self._transport.call(Call("POST", f"{_job(job_id)}:cancel")).json())
+
+    def logs(self, job_id: str, *, after_seq: int = 0, quiet: bool = True) -> Iterator[LogLine]:
+        """The lines that a job has so far, in order; quietly, without the noisy ones."""
+        while True:
+            params = {"quiet": _flag(quiet), "after": str(after_seq)}
+            lines = parse_each(LogLine, self._get(f"{_job(job_id)}/logs", params), "lines")
+            yield from lines
+            if not lines:
+                return
+            after_seq = lines[-1].seq
 
     def watch(self, job_id: str, *, after_seq: int = 0) -> Iterator[JobEvent]:
         """Events of a job until it has ended, through restarts of the server.
@@ -217,6 +236,10 @@ class Client:
         """The profile table as decoded JSON."""
         return self._get("/v1/profiles")
 
+    def _ask(self, path: str, key: str | None, body: Mapping[str, Any] | None = None) -> Job:
+        headers = {"Idempotency-Key": key or uuid4().hex}
+        return parse(Job, self._transport.call(Call("POST", path, json=body, headers=headers)).json())
+
     def _get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         return self._transport.call(Call("GET", path, params=params)).json()
 
@@ -231,10 +254,3 @@ def _job(job_id: str) -> str:
 
 def _flag(value: bool) -> str:
     return "true" if value else "false"
-
-
-def _job_in_the_way(answer: Answer) -> str | None:
-    error = error_of(answer.response) if answer.response.status_code == 409 else None
-    if isinstance(error, ApiError) and error.code == "conflict" and "job_id" in error.extras:
-        return str(error.extras["job_id"])
-    return None

@@ -26,11 +26,18 @@ class StateChange:
 
 @dataclass(frozen=True)
 class LogLine:
+    """`line` counts the lines of an attempt; a line of the orchestrator's own has neither. `noise_rule` is the
+    rule that tagged a noisy line; `logged_at` is the worker's time, `at` the orchestrator's."""
+
     seq: int
     message: str
     level: str = "info"
     stage: str | None = None
     is_noisy: bool = False
+    noise_rule: str | None = None
+    attempt_id: str | None = None
+    line: int | None = None
+    logged_at: datetime | None = None
     at: datetime | None = None
 
 

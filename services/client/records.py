@@ -80,6 +80,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class StageRun:
+    """`reused`: the result is that of `reused_run_id`, which worked from the same facts."""
+
     run_id: str
     stage: str
     state: str
@@ -95,11 +97,17 @@ class StageRun:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     runtime_s: float | None = None
+    reused: bool = False
+    reused_run_id: str | None = None
+    tasks_done: int = 0
+    tasks_total: int = 0
     progress: Progress | None = None
 
 
 @dataclass(frozen=True)
 class Job:
+    """`reused`: nothing was worked on, since equal results were there."""
+
     job_id: str
     ep_id: str
     episode_uid: str
@@ -114,6 +122,10 @@ class Job:
     submitted_by: str | None = None
     execution_mode: str | None = None
     execution_place: str | None = None
+    force: bool = False
+    reused: bool = False
+    retry_of: str | None = None
+    resume_of: str | None = None
     warnings: tuple[str, ...] = ()
     error: RunError | None = None
     stages: tuple[StageRun, ...] = ()

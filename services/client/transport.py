@@ -1,7 +1,7 @@
 """HTTP with patience: a call outlives a restart of the server.
 
 Every call of this API may be sent twice: reads and cancels change nothing by repetition, an upload is known by
-its digest, and a second submit of a running job is refused as a conflict that names the job.
+its digest, and what makes a job carries an idempotency key.
 """
 
 from __future__ import annotations
@@ -40,10 +40,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """`tries` is above 1 when an earlier try got no answer, and may have been served all the same."""
-
     response: httpx.Response
-    tries: int
 
     def json(self) -> Any:
         """Raises `ApiError`, `UnexpectedAnswer`."""
@@ -96,16 +93,15 @@ class Transport:
         self._retrying(lambda: self._write(call, target)).require_success()
 
     def _retrying(self, one_try: Callable[[], httpx.Response]) -> Answer:
-        backoff, tries = Backoff(self._retry_for_s), 0
+        backoff = Backoff(self._retry_for_s)
         while True:
-            tries += 1
             try:
                 response = one_try()
             except httpx.RequestError as error:
                 reason = _reason(error)
             else:
                 if response.status_code not in _TRY_AGAIN:
-                    return Answer(response, tries)
+                    return Answer(response)
                 reason = _reason_of_status(response)
             if not backoff.pause():
                 raise ApiUnavailable(self.base_url, reason)

@@ -9,5 +9,5 @@ from services.kit.worker_process import serve_worker
 
 
 async def serve(settings: ClustererSettings, stop: asyncio.Event) -> None:
-    catalog = Catalog.load(settings.models.dir)
+    catalog = Catalog.load(settings.models.dir, settings.models.overlay_dir)
     await serve_worker(settings, ClusterStage(catalog), catalog, stop)

@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import Any, BinaryIO
 
 import numpy as np
+from av.logging import WARNING, restore_default_callback, set_level
 
 from services.detector.cut_scores import CutScorer, InternalScorer, PySceneDetectScorer
 from services.detector.decode_protocol import (
@@ -48,6 +49,9 @@ def main() -> int:
     # Libraries may print; only records go to the pipe.
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)
+        # FFmpeg's own remarks go to standard error, by its own hand: through Python they could lock up.
+        restore_default_callback()
+        set_level(WARNING)
         request = DecodeRequest.from_json(sys.stdin.read())
         confine(request.limits, request.parent_pid)
         try:

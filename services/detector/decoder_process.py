@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import select
 import subprocess
@@ -27,6 +28,8 @@ from services.detector.decode_protocol import (
 )
 from services.kit.errors import InvalidMedia, StageFailed
 from services.kit.media_types import ACCEPTED
+
+log = logging.getLogger(__name__)
 
 _PIPE_BYTES = 1 << 20
 _MAX_DIAGNOSIS_BYTES = 2_000
@@ -60,6 +63,8 @@ def running_decoder(request: DecodeRequest) -> Iterator[Child]:
             process.wait()
             if process.stdout:
                 process.stdout.close()
+            for line in _last_words(diagnosis).splitlines():
+                log.warning("decoder: %s", line)
 
 
 def _environment() -> dict[str, str]:
@@ -125,11 +130,16 @@ class Child:
 
     def _cause_of_death(self) -> str:
         status = self._process.wait()
-        self._diagnosis.seek(0)
-        said = self._diagnosis.read(_MAX_DIAGNOSIS_BYTES * 10)[-_MAX_DIAGNOSIS_BYTES:].decode(errors="replace")
-        last_line = said.strip().rpartition("\n")[2]
+        last_line = _last_words(self._diagnosis).rpartition("\n")[2]
         cause = f"signal {-status}" if status < 0 else f"exit status {status}"
         return f"{cause}; {last_line}" if last_line else cause
+
+
+def _last_words(diagnosis: IO[bytes]) -> str:
+    """What the child said on standard error, no more than can be read."""
+    diagnosis.seek(0)
+    said = diagnosis.read(_MAX_DIAGNOSIS_BYTES * 10)[-_MAX_DIAGNOSIS_BYTES:]
+    return said.decode(errors="replace").strip()
 
 
 def _widen_pipe(fd: int) -> None:

@@ -50,7 +50,7 @@ class FaceDetector:
         nms_iou: float,
     ) -> None:
         self._session = session
-        self._input_name = session.inputs[0].name
+        self._input = session.inputs[0]
         self._entry = entry
         self._decode = DECODERS[entry.family]
         self._long_side_px = long_side_px
@@ -66,8 +66,8 @@ class FaceDetector:
     def _detect_batch(self, images: Sequence[Image]) -> Iterator[Detections]:
         frame_height, frame_width = images[0].shape[:2]
         size = input_size(frame_width, frame_height, self._long_side_px, self._entry)
-        batch = to_batch([_fitted(image, size) for image in images], self._entry)
-        outputs = self._session.run({self._input_name: batch})
+        batch = to_batch([_fitted(image, size) for image in images], self._entry, self._input)
+        outputs = self._session.run({self._input.name: batch})
         boxes, scores, landmarks = self._decode(outputs, size.padded_height, size.padded_width)
         for anchors in map(Detections, boxes, scores, landmarks):
             faces = suppress(anchors, score_threshold=self._score_threshold, nms_iou=self._nms_iou)

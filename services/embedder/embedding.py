@@ -30,7 +30,7 @@ class FaceEmbedder:
         A vector without a direction is never written: it would have the same cosine with everyone.
         """
         (image_input,) = self._session.inputs
-        outputs = self._session.run({image_input.name: to_batch(faces, self._model)})
+        outputs = self._session.run({image_input.name: to_batch(faces, self._model, image_input)})
         raw = outputs[self._session.outputs[0].name].reshape(len(faces), -1).astype(np.float32)
         if raw.shape[1] != self._model.dimensions:
             raise StageFailed(

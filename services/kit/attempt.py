@@ -6,9 +6,8 @@ import asyncio
 import logging
 import shutil
 import threading
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
@@ -16,9 +15,16 @@ from typing import Any, TypeVar
 
 from services.kit import bus
 from services.kit.codec import encode
-from services.kit.errors import AcceleratorUnavailable, InvalidInput, ScreenalyticsError
+from services.kit.errors import (
+    AcceleratorUnavailable,
+    InferenceUnavailable,
+    InvalidInput,
+    ScreenalyticsError,
+    StageFailed,
+)
 from services.kit.inference.pool import ModelPool
 from services.kit.inference.session import Session
+from services.kit.job_log import JobLog
 from services.kit.messages import Execution, LogLine, ModelRef, Progress, Task, TaskOutcome, TaskResult, now_at
 from services.kit.object_store import ObjectStore
 from services.kit.stages import Cancelled, Done, Outcome, Reject, Retry, StageHandler
@@ -26,7 +32,6 @@ from services.kit.stages import Cancelled, Done, Outcome, Reject, Retry, StageHa
 log = logging.getLogger(__name__)
 
 _PROGRESS_INTERVAL_S = 0.25
-_LOG_TAIL_LINES = 40
 
 # Sends a payload to a subject; called on the event loop.
 Send = Callable[[str, bytes], Awaitable[None]]
@@ -55,13 +60,17 @@ class Attempt:
         self.store = store
         self.scratch_dir = scratch_dir
         self.thread_cap = thread_cap
-        self.log_tail: deque[str] = deque(maxlen=_LOG_TAIL_LINES)
         self._pool = pool
         self._send = send
         self._loop = asyncio.get_running_loop()
         self._cancelled = threading.Event()
         self._ticked_at = monotonic()
         self._progress_at = 0.0
+        self._job_log = JobLog(task, attempt_id, self._publish_line)
+
+    @property
+    def log_tail(self) -> tuple[str, ...]:
+        return tuple(self._job_log.tail)
 
     @property
     def idle_s(self) -> float:
@@ -104,21 +113,14 @@ class Attempt:
         self._publish(bus.progress_subject(task.job_id), encode(snapshot))
 
     def log(self, message: str, *, level: str = "info", is_noisy: bool = False) -> None:
-        at, task = now_at(), self.task
-        self.log_tail.append(f"{at} {level} {message}")
-        log.log(logging.getLevelNamesMapping().get(level.upper(), logging.INFO), "%s", message)
-        line = LogLine(
-            job_id=task.job_id,
-            run_id=task.run_id,
-            task_id=task.task_id,
-            attempt_id=self.attempt_id,
-            stage=task.stage,
-            level=level,
-            message=message,
-            is_noisy=is_noisy,
-            at=at,
-        )
-        self._publish(bus.log_subject(task.job_id), encode(line))
+        self._job_log.say(message, level=level, is_noisy=is_noisy)
+
+    def captured(self) -> AbstractContextManager[None]:
+        """What the current thread logs becomes part of the job's log."""
+        return self._job_log.captured()
+
+    def _publish_line(self, line: LogLine) -> None:
+        self._publish(bus.log_subject(line.job_id), encode(line))
 
     def _publish(self, subject: str, payload: bytes) -> None:
         try:
@@ -128,16 +130,23 @@ class Attempt:
 
 
 def run_handler(handler: StageHandler, attempt: Attempt) -> Outcome | None:
-    """The handler's outcome; None when the attempt was cancelled. Raises `AcceleratorUnavailable`.
+    """The handler's outcome; None when the attempt was cancelled.
+
+    Raises `AcceleratorUnavailable`, `InferenceUnavailable`.
 
     The boundary where a handler's exceptions become values: bad input is rejected, anything unforeseen is
-    worth another attempt, and an accelerator that is gone must end the worker.
+    worth another attempt, and what models run on, once gone, must end the worker.
     """
+    with attempt.captured():
+        return _outcome(handler, attempt)
+
+
+def _outcome(handler: StageHandler, attempt: Attempt) -> Outcome | None:
     try:
         return handler.run(attempt)
     except Cancelled:
         return None
-    except AcceleratorUnavailable:
+    except (AcceleratorUnavailable, InferenceUnavailable):
         raise
     except InvalidInput as error:
         return Reject(str(error), code=error.code)
@@ -207,7 +216,7 @@ def task_result(
                 outcome=TaskOutcome.REJECTED,
                 error_code=outcome.code,
                 error_message=outcome.reason,
-                log_tail=tuple(attempt.log_tail),
+                log_tail=attempt.log_tail,
             )
         case Retry():
             return replace(
@@ -215,10 +224,37 @@ def task_result(
                 outcome=TaskOutcome.RETRY,
                 error_message=outcome.reason,
                 retry_after_s=outcome.after_s,
-                log_tail=tuple(attempt.log_tail),
+                log_tail=attempt.log_tail,
             )
         case None:
             return result
+
+
+def handed_back(task: Task, attempt_id: str, worker_id: str) -> TaskResult:
+    """An attempt that has done nothing."""
+    return TaskResult(
+        task.job_id,
+        task.run_id,
+        task.task_id,
+        attempt_id,
+        worker_id,
+        TaskOutcome.HANDED_BACK,
+        finished_at=now_at(),
+    )
+
+
+def too_large(result: TaskResult) -> TaskResult:
+    """In place of a result that the broker has no room for in a message: it would be refused for ever."""
+    return TaskResult(
+        result.job_id,
+        result.run_id,
+        result.task_id,
+        result.attempt_id,
+        result.worker_id,
+        TaskOutcome.REJECTED,
+        error_code=StageFailed.code,
+        error_message="its result is larger than a message may be",
+    )
 
 
 @contextmanager

@@ -6,6 +6,7 @@ stands in a stream can be published again from there.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -47,6 +48,7 @@ ACK_WAIT_S = 20.0
 HEARTBEAT_S = 5.0
 WORKER_EXPIRY_S = 3 * HEARTBEAT_S
 CLAIM_TIMEOUT_S = 5.0
+_FIRST_CONNECTION_WITHIN_S = 5.0
 RESULTS_MAX_BYTES = 256 << 20
 LOGS_MAX_BYTES = 256 << 20
 LOGS_MAX_AGE = timedelta(hours=24)
@@ -146,7 +148,7 @@ def orchestrator_consumer_config(name: str, subject: str) -> ConsumerConfig:
 
 
 async def connect(url: str, *, name: str, on_reconnect: Callable[[], Awaitable[None]] | None = None) -> Client:
-    """A connection that reconnects for ever. Raises `SystemUnavailable` when the first try fails."""
+    """A connection that reconnects for ever, once it was made. Raises `SystemUnavailable` when it cannot be."""
 
     async def on_error(error: Exception) -> None:
         log.debug("nats: %s", error or type(error).__name__)
@@ -160,17 +162,19 @@ async def connect(url: str, *, name: str, on_reconnect: Callable[[], Awaitable[N
             await on_reconnect()
 
     try:
-        return await nats.connect(
-            url,
-            name=name,
-            error_cb=on_error,
-            disconnected_cb=on_disconnect,
-            reconnected_cb=on_reconnected,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=0.25,
-            connect_timeout=5,
-            ping_interval=10,
-            max_outstanding_pings=2,
-        )
+        # The client itself would go on for ever with the first connection too.
+        async with asyncio.timeout(_FIRST_CONNECTION_WITHIN_S):
+            return await nats.connect(
+                url,
+                name=name,
+                error_cb=on_error,
+                disconnected_cb=on_disconnect,
+                reconnected_cb=on_reconnected,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.25,
+                connect_timeout=5,
+                ping_interval=10,
+                max_outstanding_pings=2,
+            )
     except (NatsError, OSError) as error:
-        raise SystemUnavailable(f"NATS does not answer at {url}: {error}") from error
+        raise SystemUnavailable(f"NATS does not answer at {url}: {str(error) or 'no connection'}") from error

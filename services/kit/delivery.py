@@ -4,33 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.errors import MaxPayloadError
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
 
 from services.kit import bus
+from services.kit.attempt import too_large
+from services.kit.codec import encode
 from services.kit.messages import TaskOutcome, TaskResult
 
 log = logging.getLogger(__name__)
 
 _FETCH_S = 1.0
 _RETRY_S = 0.5
+_ACK_TIMEOUT_S = 2.0
 
 
 @dataclass(slots=True)
 class Delivery:
     """One message from the work queue, and when the broker last heard that it is in work."""
 
+    nc: Client
     message: Msg
     beat_at: float
 
     async def beat(self) -> None:
-        await self.message.in_progress()
-        self.beat_at = monotonic()
+        """Keeps the task this worker's. What has expired is not revived: someone else may hold it by now."""
+        if not self.is_expired and self.nc.is_connected:
+            await self.message.in_progress()
+            self.beat_at = monotonic()
+
+    async def put_off(self, delay_s: float = 0.0) -> None:
+        """Another delivery of the same message. A late word on an old one would count for the newest."""
+        if not self.is_expired:
+            await self.message.nak(delay=delay_s)
 
     @property
     def is_expired(self) -> bool:
@@ -38,25 +53,77 @@ class Delivery:
         return monotonic() - self.beat_at > bus.ACK_WAIT_S
 
 
-async def fetch_one(queue: JetStreamContext.PullSubscription) -> Msg | None:
+async def fetch_one(nc: Client, queue: JetStreamContext.PullSubscription) -> Delivery | None:
+    """The next task, if there is one soon.
+
+    While the broker is away nothing is asked: the requests would be kept and all be answered at once, with
+    tasks that wait in this process until they are given to someone else. A task that reached this process
+    later than that, because it was stopped or starved, is dropped: it is no longer this worker's.
+    """
+    if not nc.is_connected:
+        await asyncio.sleep(_RETRY_S)
+        return None
+    asked_at = monotonic()
     try:
-        return (await queue.fetch(1, timeout=_FETCH_S))[0]
+        delivery = Delivery(nc, (await queue.fetch(1, timeout=_FETCH_S))[0], asked_at)
     except (NatsTimeout, TimeoutError):
         return None
     except NatsError as error:
         log.debug("fetch: %s", error)  # the stream or consumer is not made yet, or the broker is away
         await asyncio.sleep(_RETRY_S)
         return None
+    if delivery.is_expired:
+        log.info("dropped a task that took %.0f s to get here", monotonic() - asked_at)
+        return None
+    return delivery
 
 
-async def settle(message: Msg, result: TaskResult, *, was_cancelled: bool) -> None:
-    """What the broker does with the task: another attempt is a redelivery of the same message."""
-    if result.outcome is TaskOutcome.RETRY:
-        await message.nak(delay=result.retry_after_s)
-    elif result.outcome is TaskOutcome.HANDED_BACK and not was_cancelled:
-        await message.nak()
-    else:
-        await message.ack()
+async def finish(delivery: Delivery, result: TaskResult, on_turn: Callable[[], None]) -> None:
+    """Stores the result and only then lets go of the task.
+
+    Tries for as long as the delivery is this worker's, and a success for ever; `on_turn` is called with each
+    try. A retry is a redelivery of the same message.
+    """
+    if not await store(delivery, result, on_turn):
+        return
+    with suppress(NatsError):
+        if result.outcome is TaskOutcome.RETRY:
+            await delivery.put_off(result.retry_after_s)
+        elif result.outcome is TaskOutcome.SUCCEEDED or not delivery.is_expired:
+            await delivery.message.ack()
+
+
+async def hand_back(delivery: Delivery, result: TaskResult, on_turn: Callable[[], None]) -> None:
+    """Lets go of a task that was begun, and then says so: the orchestrator publishes it anew.
+
+    In this order, since the broker takes one message per task. A worker killed in between leaves a live task
+    without a message, which the reaper publishes.
+    """
+    if not delivery.is_expired:
+        with suppress(NatsError):
+            await delivery.message.ack_sync(timeout=_ACK_TIMEOUT_S)
+    await store(delivery, result, on_turn)
+
+
+async def store(delivery: Delivery, result: TaskResult, on_turn: Callable[[], None]) -> bool:
+    """Whether the result is stored."""
+    js = delivery.nc.jetstream()
+    while result.outcome is TaskOutcome.SUCCEEDED or not delivery.is_expired:
+        on_turn()
+        message_id = f"{result.attempt_id}.{result.outcome}"
+        try:
+            await js.publish(
+                bus.result_subject(result.job_id), encode(result), headers={"Nats-Msg-Id": message_id}
+            )
+            return True
+        except MaxPayloadError:
+            result = too_large(result)
+        except NatsError as error:
+            log.info("result of %s is not stored yet (%s)", result.task_id, type(error).__name__)
+            with suppress(NatsError):
+                await delivery.beat()
+            await asyncio.sleep(_RETRY_S)
+    return False
 
 
 def next_wait_s(delivery: Delivery, *, is_draining: bool) -> float:

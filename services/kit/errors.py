@@ -8,10 +8,12 @@ ScreenalyticsError
 |   |-- NotFound
 |   |-- Conflict
 |   |   `-- ZeroRows             (what the stage would work on is empty)
+|   |-- IdempotencyKeyReused
 |   |-- InvalidSettings
 |   `-- ModelUnusable            (missing file, wrong digest, unreadable graph)
 |-- AcceleratorUnavailable       3  the requested provider is not there
 |-- SystemUnavailable            4  a part of the system does not answer or cannot start
+|   |-- InferenceUnavailable     (the inference server does not answer)
 |   |-- AlreadyRunning
 |   |-- PortInUse
 |   |-- InsufficientDisk         (what is asked for would not fit)
@@ -90,6 +92,12 @@ class ZeroRows(Conflict):
     title = "There is nothing to work on"
 
 
+class IdempotencyKeyReused(InvalidInput):
+    code = "idempotency-key-reused"
+    title = "The idempotency key belongs to another request"
+    http_status = 422
+
+
 class InvalidSettings(InvalidInput):
     code = "invalid-settings"
     title = "The settings are not valid"
@@ -116,6 +124,11 @@ class SystemUnavailable(ScreenalyticsError):
     http_status = 503
     grpc_status = "UNAVAILABLE"
     exit_status = 4
+
+
+class InferenceUnavailable(SystemUnavailable):
+    code = "inference-unavailable"
+    title = "The inference server does not answer"
 
 
 class AlreadyRunning(SystemUnavailable):

@@ -200,6 +200,8 @@ class TaskResult:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
+    """`line` counts the lines of an attempt from 1."""
+
     job_id: str
     run_id: str
     task_id: str
@@ -209,6 +211,7 @@ class LogLine:
     message: str
     is_noisy: bool
     at: str
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)

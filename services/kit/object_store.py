@@ -7,6 +7,7 @@ local store that writes to a temporary name and renames, so that a half-written 
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,11 +104,14 @@ class ObjectStore:
             raise SystemUnavailable(f"object {key} does not have the digest it was stored with")
 
     def exists(self, key: str) -> bool:
+        return self.size_bytes(key) is not None
+
+    def size_bytes(self, key: str) -> int | None:
+        """None for an object that is not there."""
         try:
-            self._call(obstore.head, key)
+            return int(self._call(obstore.head, key)["size"])
         except NotFound:
-            return False
-        return True
+            return None
 
     def copy(self, source: str, target: str) -> None:
         self._call(obstore.copy, source, target)
@@ -119,9 +123,20 @@ class ObjectStore:
         except NotFound:
             return
 
+    def delete_prefix(self, prefix: str) -> None:
+        """Everything below the prefix; in a directory also what a killed writer left half-written."""
+        for key in list(self.keys(prefix)):
+            self.delete(key)
+        folder = self.local_path(prefix)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def keys(self, prefix: str) -> Iterator[str]:
-        for batch in obstore.list(self._store, prefix=prefix):
-            yield from (meta["path"] for meta in batch)
+        try:
+            for batch in obstore.list(self._store, prefix=prefix):
+                yield from (meta["path"] for meta in batch)
+        except BaseError as error:
+            raise _wrapped(error, prefix) from error
 
     def _call(self, verb: Any, key: str, *arguments: Any) -> Any:
         try:

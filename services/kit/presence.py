@@ -46,12 +46,13 @@ class Presence:
             yield
         finally:
             beats.cancel()
-            self.state = WorkerState.DRAINING
-            with suppress(NatsError):
-                await self._beat()
+            if self.state is not WorkerState.REFUSED:
+                self.state = WorkerState.DRAINING
+                with suppress(NatsError):
+                    await self._beat()
 
     async def refuse(self, error: ScreenalyticsError) -> None:
-        """The last heartbeat of a worker that will not start: it dies before anyone could scrape it."""
+        """The last heartbeat of a worker that will not start or go on: nobody can scrape it any more."""
         self.state = WorkerState.REFUSED
         await self._beat(error)
         await self._nc.flush(timeout=2)

@@ -36,13 +36,38 @@ class StoreSettings(Group):
     options: dict[str, str] = {}
 
 
+FolderSetting = Annotated[Path | None, AfterValidator(lambda p: None if p is None or p == Path() else p)]
+
+
 class ModelsSettings(Group):
-    dir: Annotated[Path | None, AfterValidator(lambda p: None if p is None or p == Path() else p)] = None
+    """`overlay_dir`: what `screenalytics models pull|add` writes. `cache_dir`: models with a composed head."""
+
+    dir: FolderSetting = None
+    overlay_dir: FolderSetting = None
+    cache_dir: FolderSetting = None
 
 
 class InferenceSettings(Group):
+    """`check_interval_s`: how often a worker asks again where its models run. The rest is for CUDA alone."""
+
     provider: Provider = Provider.CUDA
     allow_cpu_fallback: bool = False
+    check_interval_s: float = Field(default=30.0, gt=0)
+    start_timeout_s: float = Field(default=170.0, gt=0)
+    gpu_device_id: int = Field(default=0, ge=0)
+    gpu_mem_limit_bytes: int | None = Field(default=None, ge=1)
+    tensorrt: bool = False
+
+
+class TritonSettings(Group):
+    """`url`: `host:port` of the gRPC endpoint of the Triton server that runs the models; none: the worker.
+
+    `deadline_s` bounds one call; a call that found no server is made again for `retry_for_s`.
+    """
+
+    url: str = Field(default="", pattern=r"^([^/\s]+:\d{1,5})?$")
+    deadline_s: float = Field(default=30.0, gt=0)
+    retry_for_s: float = Field(default=5.0, ge=0)
 
 
 class ThreadsSettings(Group):
@@ -89,6 +114,7 @@ class ServiceSettings(BaseSettings):
 
 class WorkerSettings(ServiceSettings):
     inference: InferenceSettings = InferenceSettings()
+    triton: TritonSettings = TritonSettings()
     threads: ThreadsSettings = ThreadsSettings()
     health: HealthSettings = HealthSettings()
     worker: WorkerGroup = WorkerGroup()

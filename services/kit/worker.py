@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from time import monotonic
 
@@ -22,10 +22,24 @@ from nats.js import JetStreamContext
 from ulid import ULID
 
 from services.kit import bus
-from services.kit.attempt import Attempt, in_daemon_thread, run_handler, scratch_folder, task_result
+from services.kit.attempt import (
+    Attempt,
+    handed_back,
+    in_daemon_thread,
+    run_handler,
+    scratch_folder,
+    task_result,
+)
 from services.kit.codec import decode, encode
-from services.kit.delivery import Delivery, fetch_one, next_wait_s, settle
-from services.kit.errors import InvalidRequest, SystemUnavailable
+from services.kit.delivery import Delivery, fetch_one, finish, hand_back, next_wait_s, store
+from services.kit.errors import (
+    AcceleratorUnavailable,
+    InferenceUnavailable,
+    InvalidRequest,
+    ScreenalyticsError,
+    SystemUnavailable,
+)
+from services.kit.inference.placement import Provider
 from services.kit.inference.pool import ModelPool
 from services.kit.messages import (
     SCHEMA_VERSION,
@@ -36,20 +50,20 @@ from services.kit.messages import (
     Execution,
     Task,
     TaskOutcome,
-    TaskResult,
     WorkerState,
     now_at,
 )
 from services.kit.object_store import ObjectStore
 from services.kit.presence import Presence
-from services.kit.stages import STAGES, Outcome, StageHandler
+from services.kit.stages import STAGES, Outcome, Retry, StageHandler
 from services.kit.telemetry import WorkerMetrics
-from services.kit.threads import process_cpu_seconds, process_threads
+from services.kit.threads import confined, process_cpu_seconds, process_threads
 
 log = logging.getLogger(__name__)
 
 _RETRY_S = 0.5
 _MISMATCH_DELAY_S = 5.0
+_WAIT_DELAY_S = 2.0
 _CANCEL_GRACE_S = 3.0
 
 
@@ -86,6 +100,8 @@ class Worker:
         self._drain_grace_s = drain_grace_s
         self._presence = presence
         self._attempt: Attempt | None = None
+        self._stop = asyncio.Event()
+        self._lost: ScreenalyticsError | None = None
         self._looped_at = monotonic()
 
     # -- health ---------------------------------------------------------------------------------
@@ -95,18 +111,36 @@ class Worker:
         return f"the loop has not turned for {quiet_s:.0f} s" if quiet_s > 60 else None
 
     def readiness_fault(self) -> str | None:
+        if self._lost is not None:
+            return str(self._lost)
         if self._presence.state is WorkerState.DRAINING:
             return "draining"
         return None if self._nc.is_connected else "NATS is not connected"
 
+    def lose(self, error: ScreenalyticsError) -> None:
+        """What the models run on is gone: hand back what is in work, and let `run` raise `error`."""
+        self._lost = self._lost or error
+        self._metrics.lose()
+        if self._attempt is not None:
+            self._attempt.cancel()
+        self._stop.set()
+
+    def _turned(self) -> None:
+        self._looped_at = monotonic()
+
     # -- the loop -------------------------------------------------------------------------------
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Works until `stop` is set. Raises `WorkerStalled`, `AcceleratorUnavailable`."""
+        """Works until `stop` is set. Raises `WorkerStalled`, and what `lose` was told."""
+        self._stop = stop
         control = await self._nc.subscribe(bus.ALL_CONTROL, cb=self._on_control)
         try:
             async with self._presence.announced():
                 await self._work_until(stop)
+                if self._lost is not None:
+                    with suppress(NatsError):
+                        await self._presence.refuse(self._lost)
+                    raise self._lost
         finally:
             with suppress(NatsError):
                 await control.unsubscribe()
@@ -119,25 +153,26 @@ class Worker:
         log.info("worker %s serves %s on %s", self._presence.worker_id, stage, route)
         while not stop.is_set():
             self._looped_at = monotonic()
-            message = await fetch_one(queue)
-            if message is None:
+            delivery = await fetch_one(self._nc, queue)
+            if delivery is None:
                 continue
             if stop.is_set():
-                await message.nak()
+                await delivery.put_off()  # nobody has claimed it yet
                 return
-            await self._take(Delivery(message, monotonic()), stop)
+            await self._take(delivery, stop)
 
     async def _take(self, delivery: Delivery, stop: asyncio.Event) -> None:
         task = self._readable(delivery.message)
         if task is None:
-            await delivery.message.nak(delay=_MISMATCH_DELAY_S)
+            await delivery.put_off(_MISMATCH_DELAY_S)
             return
         attempt_id = str(ULID())
         reply = await self._claim(task, attempt_id, delivery, stop)
         if reply.decision is Decision.RUN:
             await self._attempt_task(task, attempt_id, reply.generation, delivery, stop)
         elif reply.decision is Decision.WAIT:
-            await delivery.message.nak(delay=_MISMATCH_DELAY_S)
+            log.info("task %s: %s (%s)", task.task_id, reply.decision, reply.reason)
+            await delivery.put_off(_WAIT_DELAY_S)
         else:
             log.info("task %s: %s (%s)", task.task_id, reply.decision, reply.reason)
             await delivery.message.ack()
@@ -153,6 +188,9 @@ class Worker:
         if (task.schema_version, task.algorithm_version) != expected:
             log.warning("handed back task %s of another release", task.task_id)
             return None
+        if task.provider != self._pool.route:
+            log.warning("handed back task %s of route %s", task.task_id, task.provider)
+            return None
         strangers = [ref.name for ref in task.models if not self._pool.matches(ref)]
         if strangers:
             log.warning("handed back task %s: other files for models %s", task.task_id, strangers)
@@ -162,7 +200,7 @@ class Worker:
     async def _claim(self, task: Task, attempt_id: str, delivery: Delivery, stop: asyncio.Event) -> ClaimReply:
         """Asks until there is an answer: without one nothing may run, and nothing is lost by waiting."""
         request = encode(ClaimRequest(task.task_id, attempt_id, self._presence.worker_id))
-        while not stop.is_set():
+        while not stop.is_set() and not delivery.is_expired:
             self._looped_at = monotonic()
             try:
                 reply = await self._nc.request(bus.CLAIM, request, timeout=bus.CLAIM_TIMEOUT_S)
@@ -172,7 +210,10 @@ class Worker:
             with suppress(NatsError):
                 await delivery.beat()
             await asyncio.sleep(_RETRY_S)
-        return ClaimReply(Decision.WAIT, reason="draining")
+        # The claim may have been granted all the same, with the answer lost.
+        result = handed_back(task, attempt_id, self._presence.worker_id)
+        await store(delivery, result, self._turned)
+        return ClaimReply(Decision.WAIT, reason="nobody answered in time")
 
     # -- one attempt ----------------------------------------------------------------------------
 
@@ -190,18 +231,24 @@ class Worker:
                 thread_cap=self._cap_for(task),
                 send=self._send,
             )
+            fatal: ScreenalyticsError | None = None
             async with self._busy_with(attempt):
                 started_at, cpu, wall = now_at(), process_cpu_seconds(), monotonic()
-                outcome, was_drained = await self._work(attempt, delivery, stop)
+                try:
+                    with self._confined(attempt):
+                        outcome, was_drained = await self._work(attempt, delivery, stop)
+                except WorkerStalled as error:
+                    outcome, was_drained, fatal = Retry(str(error)), False, error
                 execution = self._execution(attempt, process_cpu_seconds() - cpu, monotonic() - wall)
             self._metrics.task_seconds.labels(task.kind).observe(execution.wall_seconds)
         result = task_result(
             attempt, outcome, execution, worker_id=self._presence.worker_id, started_at=started_at
         )
         self._metrics.tasks.labels(result.outcome).inc()
-        await self._report(result, delivery)
-        with suppress(NatsError):
-            await settle(delivery.message, result, was_cancelled=outcome is None and not was_drained)
+        is_hand_back = was_drained and result.outcome is TaskOutcome.HANDED_BACK
+        await (hand_back if is_hand_back else finish)(delivery, result, self._turned)
+        if fatal is not None:
+            raise fatal
 
     async def _work(
         self, attempt: Attempt, delivery: Delivery, stop: asyncio.Event
@@ -213,35 +260,27 @@ class Worker:
             await asyncio.wait({work}, timeout=next_wait_s(delivery, is_draining=stop.is_set()))
             self._looped_at = monotonic()
             if attempt.idle_s > attempt.task.stall_s:
-                raise WorkerStalled(f"task {attempt.task.task_id} has not moved for {attempt.idle_s:.0f} s")
+                stalled = f"task {attempt.task.task_id} has not moved for {attempt.idle_s:.0f} s"
+                attempt.log(f"{stalled}; its worker ends", level="error")
+                raise WorkerStalled(stalled)
             if monotonic() - delivery.beat_at >= bus.HEARTBEAT_S:
                 with suppress(NatsError):
                     await delivery.beat()
             if stop.is_set():
-                drain_at = drain_at or monotonic() + self._drain_grace_s
+                drain_at = drain_at or monotonic() + (0 if self._lost else self._drain_grace_s)
                 if monotonic() >= drain_at:
                     attempt.cancel()
                 if monotonic() >= drain_at + _CANCEL_GRACE_S:
                     return None, True  # it does not react; the process is about to end under it
-        return work.result(), drain_at is not None
+        try:
+            return work.result(), drain_at is not None or self._lost is not None
+        except (AcceleratorUnavailable, InferenceUnavailable) as error:
+            self.lose(error)
+            return None, True
 
-    async def _report(self, result: TaskResult, delivery: Delivery) -> None:
-        """Stores the result; tries for as long as the delivery is this worker's."""
-        payload = encode(result)
-        while result.outcome is TaskOutcome.SUCCEEDED or not delivery.is_expired:
-            self._looped_at = monotonic()
-            try:
-                await self._js.publish(
-                    bus.result_subject(result.job_id),
-                    payload,
-                    headers={"Nats-Msg-Id": f"{result.attempt_id}.{result.outcome}"},
-                )
-                break
-            except NatsError as error:
-                log.info("result of %s is not stored yet (%s)", result.task_id, type(error).__name__)
-                with suppress(NatsError):
-                    await delivery.beat()
-                await asyncio.sleep(_RETRY_S)
+    def _confined(self, attempt: Attempt) -> AbstractContextManager[None]:
+        """Work on the CPU never takes more of it than its cap, whatever its libraries start."""
+        return confined(attempt.thread_cap) if self._pool.route is Provider.CPU else nullcontext()
 
     def _execution(self, attempt: Attempt, cpu_seconds: float, wall_seconds: float) -> Execution:
         names = {ref.name for ref in attempt.task.models}

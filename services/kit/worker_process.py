@@ -13,11 +13,15 @@ from pathlib import Path
 from nats.aio.client import Client
 
 from services.kit import bus
-from services.kit.errors import AcceleratorUnavailable, ModelUnusable
+from services.kit.attempt import in_daemon_thread
+from services.kit.errors import AcceleratorUnavailable, InferenceUnavailable, InvalidSettings, ModelUnusable
 from services.kit.health import serve_health
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.pool import ModelPool
+from services.kit.inference.runtimes import runtime_of
+from services.kit.inference.start_check import start_check
 from services.kit.object_store import ObjectStore
+from services.kit.placement_watch import PlacementWatch
 from services.kit.presence import Presence
 from services.kit.settings import WorkerSettings
 from services.kit.stages import StageHandler
@@ -28,30 +32,78 @@ from services.kit.worker import Worker
 log = logging.getLogger(__name__)
 
 
+class _Health:
+    """Answers from the start on: a worker without its models is live, and not ready."""
+
+    def __init__(self) -> None:
+        self.worker: Worker | None = None
+
+    def liveness_fault(self) -> str | None:
+        return self.worker.liveness_fault() if self.worker else None
+
+    def readiness_fault(self) -> str | None:
+        return self.worker.readiness_fault() if self.worker else "the models are not loaded"
+
+
 async def serve_worker(
     settings: WorkerSettings, handler: StageHandler, catalog: Catalog, stop: asyncio.Event
 ) -> None:
-    """Serves one stage until `stop`. Raises `AcceleratorUnavailable` or `ModelUnusable` before any task."""
+    """Serves one stage until `stop`.
+
+    Raises `AcceleratorUnavailable`, `InferenceUnavailable` or `ModelUnusable` before any task, and the first
+    two also when what the models run on is lost later.
+    """
     cap = thread_cap(settings.threads.max_cpu, available_cores())
     apply_cap(cap)
+    metrics, health = WorkerMetrics(thread_cap=cap), _Health()
     pool = ModelPool(
-        catalog, requested=settings.inference.provider, allow_cpu=settings.inference.allow_cpu_fallback
+        catalog,
+        requested=settings.inference.provider,
+        allow_cpu=settings.inference.allow_cpu_fallback,
+        runtime=runtime_of(settings, catalog),
+        observe=metrics.observe,
     )
-    nc = await bus.connect(settings.nats.url, name=handler.stage)
-    presence = Presence(nc, stage=handler.stage, pool=pool, thread_cap=cap, health_port=settings.health.port)
-    try:
-        await _warm_or_refuse(pool, handler, presence, threads=cap)
-        await _work(settings, handler, pool, presence, nc, stop)
-    finally:
-        await nc.close()
+    metrics.expect(pool.default_models(handler.roles()), pool.requested)
+    metrics.follow(pool.placements)
+    with serve_health(
+        settings.health.host,
+        settings.health.port,
+        live=health.liveness_fault,
+        ready=health.readiness_fault,
+        registry=metrics.registry,
+    ):
+        nc = await bus.connect(settings.nats.url, name=handler.stage)
+        presence = Presence(
+            nc, stage=handler.stage, pool=pool, thread_cap=cap, health_port=settings.health.port
+        )
+        try:
+            await _warm_or_refuse(pool, handler, presence, settings, threads=cap)
+            await _work(settings, handler, pool, presence, nc, metrics, health, stop)
+        finally:
+            await nc.close()
 
 
-async def _warm_or_refuse(pool: ModelPool, handler: StageHandler, presence: Presence, *, threads: int) -> None:
+async def _warm_or_refuse(
+    pool: ModelPool, handler: StageHandler, presence: Presence, settings: WorkerSettings, *, threads: int
+) -> None:
+    within_s = settings.inference.start_timeout_s
     try:
-        await asyncio.to_thread(pool.warm, handler.roles(), threads=threads)
-    except (AcceleratorUnavailable, ModelUnusable) as error:
+        async with asyncio.timeout(within_s):
+            await in_daemon_thread(lambda: _check_start(pool, handler, threads=threads))
+    except (AcceleratorUnavailable, InferenceUnavailable, ModelUnusable, InvalidSettings) as error:
         await presence.refuse(error)
         raise
+    except TimeoutError as timeout:
+        late = AcceleratorUnavailable(f"the models were not ready on {pool.requested} within {within_s:g} s")
+        await presence.refuse(late)
+        raise late from timeout
+
+
+def _check_start(pool: ModelPool, handler: StageHandler, *, threads: int) -> None:
+    for finding in start_check(pool, pool.default_models(handler.roles()), threads=threads):
+        if finding.error is not None:
+            raise finding.error
+        log.info("%s: %s", finding.check, finding.detail)
 
 
 async def _work(
@@ -60,12 +112,10 @@ async def _work(
     pool: ModelPool,
     presence: Presence,
     nc: Client,
+    metrics: WorkerMetrics,
+    health: _Health,
     stop: asyncio.Event,
 ) -> None:
-    cap = thread_cap(settings.threads.max_cpu, available_cores())
-    metrics = WorkerMetrics(thread_cap=cap)
-    for model in pool.placements():
-        metrics.place(model)
     with _scratch(settings.worker.scratch_dir) as scratch:
         worker = Worker(
             nc,
@@ -73,20 +123,19 @@ async def _work(
             pool=pool,
             store=ObjectStore(settings.store.url, options=settings.store.options),
             scratch_dir=scratch,
-            thread_cap=cap,
+            thread_cap=thread_cap(settings.threads.max_cpu, available_cores()),
             thread_cap_is_explicit=settings.threads.max_cpu is not None,
             metrics=metrics,
             drain_grace_s=settings.worker.drain_grace_s,
             presence=presence,
         )
-        with serve_health(
-            settings.health.host,
-            settings.health.port,
-            live=worker.liveness_fault,
-            ready=worker.readiness_fault,
-            registry=metrics.registry,
-        ):
+        health.worker = worker
+        watch = PlacementWatch(pool, interval_s=settings.inference.check_interval_s, on_loss=worker.lose)
+        watching = asyncio.create_task(watch.run())
+        try:
             await worker.run(stop)
+        finally:
+            watching.cancel()
 
 
 @contextmanager

@@ -46,6 +46,11 @@ class DataDir:
         return self.path / "store"
 
     @property
+    def models(self) -> Path:
+        """What `screenalytics models pull|add` adds to the catalog; need not exist."""
+        return self.path / "models"
+
+    @property
     def scratch(self) -> Path:
         return self.path / "scratch"
 

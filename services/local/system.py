@@ -59,6 +59,7 @@ def system_tiers(
     shared_env = {
         "SCREENALYTICS_NATS__URL": nats.url,
         "SCREENALYTICS_STORE__URL": directory.store.as_uri(),
+        "SCREENALYTICS_MODELS__OVERLAY_DIR": str(directory.models),
         **({"SCREENALYTICS_MODELS__DIR": str(settings.models_dir)} if settings.models_dir else {}),
     }
     orchestrator_env = {"SCREENALYTICS_POSTGRES__DSN": postgres.dsn, **_http_env(ports.http)}

@@ -17,6 +17,7 @@ from services.kit.errors import PortInUse, SystemUnavailable
 from services.kit.inference.catalog import Catalog
 from services.kit.object_store import ObjectStore
 from services.orchestrator.claims import ClaimDesk
+from services.orchestrator.collector import ArtifactCollector
 from services.orchestrator.database import Database
 from services.orchestrator.endings import end_tasks
 from services.orchestrator.episodes import Episodes
@@ -28,6 +29,7 @@ from services.orchestrator.http_api import problems
 from services.orchestrator.http_api import system as system_api
 from services.orchestrator.imports import Imports
 from services.orchestrator.jobs import Jobs
+from services.orchestrator.log_retention import LogRetention
 from services.orchestrator.logbook import Logbook
 from services.orchestrator.markers import MarkerWriter
 from services.orchestrator.outbox import OutboxRelay
@@ -38,6 +40,7 @@ from services.orchestrator.records import Records
 from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.results import ResultConsumer
 from services.orchestrator.settings import OrchestratorSettings
+from services.orchestrator.successors import Successors
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +54,12 @@ class _Server(uvicorn.Server):
 
 
 async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
-    catalog = Catalog.load(settings.models.dir)
+    catalog = Catalog.load(settings.models.dir, settings.models.overlay_dir)
     store = ObjectStore(settings.store.url, options=settings.store.options)
     async with _database(settings) as database, _bus(settings) as nc:
         relay = OutboxRelay(nc, database)
-        feed = JobFeed(settings.postgres.dsn, on_outbox=relay.wake)
+        silencer = Silencer(nc, database)
+        feed = JobFeed(settings.postgres.dsn, on_outbox=relay.wake, on_job_ended=silencer.wake)
         registry = WorkerRegistry(nc, database)
         readiness = Readiness(nc, database)
         reaper = Reaper(nc, database, settings.jobs)
@@ -66,10 +70,12 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             relay.run(),
             feed.run(),
             reaper.run(),
-            Silencer(nc, database).run(),
-            ResultConsumer(nc, database, settings.jobs).run(),
+            silencer.run(),
+            ResultConsumer(nc, database, settings.jobs, store).run(),
             Logbook(nc, database).run(),
+            LogRetention(database, settings.jobs.log_retention_days).run(),
             MarkerWriter(database, store).run(),
+            ArtifactCollector(database, store, settings.jobs).run(),
         ]
         api = FastAPI(title="Screenalytics", version="1", docs_url="/docs", redoc_url=None)
         problems.install(api)
@@ -77,7 +83,8 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         episodes = Episodes(database, store, settings.media, settings.disk)
         api.include_router(episodes_api.routes(episodes, records))
         api.include_router(imports_api.routes(episodes, Imports(database, store, settings.imports)))
-        api.include_router(jobs_api.routes(Jobs(database, catalog, settings), records, feed))
+        jobs = Jobs(database, catalog, settings, store)
+        api.include_router(jobs_api.routes(jobs, Successors(database, jobs), records, feed))
         api.include_router(system_api.routes(readiness, registry, catalog))
         await _run_until(stop, agents, _server(api, settings), readiness)
 

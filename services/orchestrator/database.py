@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+import select
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -23,25 +24,49 @@ _MIGRATION_LOCK = 0x5C12EE2  # any number that no other user of the database tak
 _POOL_TIMEOUT_S = 10.0
 
 Row = dict[str, Any]
+Asked = tuple[str, Mapping[str, Any]]  # a query's name and its parameters
 
 
 class Transaction:
-    """Named queries inside one transaction."""
+    """Named queries inside one transaction.
+
+    What is only written is not waited for: it travels with the next read or with the commit, so that a
+    transaction costs one round trip for each read that depends on another, and one for its commit. A write
+    that fails therefore raises at the next read, or at the end of the block.
+    """
 
     def __init__(self, connection: AsyncConnection[DictRow]) -> None:
         self._connection = connection
+        self._is_committed = False
 
-    async def run(self, name: str, **parameters: Any) -> int:
-        """The number of rows that were changed."""
-        return (await self._connection.execute(queries()[name], _adapted(parameters))).rowcount
+    async def run(self, name: str, **parameters: Any) -> None:
+        await self._ask(name, parameters)
 
     async def one(self, name: str, **parameters: Any) -> Row | None:
-        cursor = await self._connection.execute(queries()[name], _adapted(parameters))
-        return await cursor.fetchone()
+        return await (await self._ask(name, parameters)).fetchone()
 
     async def all(self, name: str, **parameters: Any) -> list[Row]:
-        cursor = await self._connection.execute(queries()[name], _adapted(parameters))
-        return await cursor.fetchall()
+        return await (await self._ask(name, parameters)).fetchall()
+
+    async def together(self, *asked: Asked) -> list[list[Row]]:
+        """The rows of several queries, run in this order, for one round trip."""
+        cursors = [await self._ask(name, parameters) for name, parameters in asked]
+        # The last answer brings those before it.
+        return [await cursor.fetchall() for cursor in reversed(cursors)][::-1]
+
+    async def last(self, name: str, **parameters: Any) -> Row | None:
+        """A query that ends the transaction: its answer comes with the commit's."""
+        cursor = await self._ask(name, parameters)
+        await self.commit()
+        return await cursor.fetchone()
+
+    async def commit(self) -> None:
+        if not self._is_committed:
+            self._is_committed = True
+            await self._connection.execute("COMMIT")
+
+    async def _ask(self, name: str, parameters: Mapping[str, Any]) -> AsyncCursor[DictRow]:
+        return await self._connection.execute(queries()[name], _adapted(parameters))
 
 
 class Database:
@@ -52,9 +77,10 @@ class Database:
             min_size=1,
             max_size=pool_size,
             open=False,
-            kwargs={"row_factory": dict_row},
+            # Transactions are opened by hand: the driver would wait for the answer to its BEGIN.
+            kwargs={"row_factory": dict_row, "autocommit": True},
             timeout=_POOL_TIMEOUT_S,
-            check=AsyncConnectionPool.check_connection,
+            check=_check_if_suspect,
         )
 
     async def open(self) -> None:
@@ -74,9 +100,22 @@ class Database:
 
         Raises `SystemUnavailable` when Postgres is away, `InvalidRequest` for a value that it has no form for.
         """
+        async with self._connection() as connection, connection.pipeline():
+            await connection.execute("BEGIN")
+            transaction = Transaction(connection)
+            yield transaction
+            await transaction.commit()
+
+    async def read(self, name: str, **parameters: Any) -> list[Row]:
+        """The rows of one query, which is a transaction by itself. Raises as `transaction` does."""
+        async with self._connection() as connection:
+            return await Transaction(connection).all(name, **parameters)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection[DictRow]]:
         try:
             async with self._pool.connection() as connection:
-                yield Transaction(connection)
+                yield connection
         except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise SystemUnavailable(f"Postgres does not answer: {type(error).__name__}") from error
         except (psycopg.DataError, UnicodeEncodeError) as error:
@@ -84,7 +123,7 @@ class Database:
 
     async def migrate(self) -> None:
         """Brings the schema to this release's; several replicas may call it at once."""
-        async with self._pool.connection() as connection:
+        async with self._pool.connection() as connection, connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_MIGRATION_LOCK])
             await connection.execute(
                 "CREATE TABLE IF NOT EXISTS schema_migrations "
@@ -107,7 +146,15 @@ class Database:
         return True
 
 
-def _adapted(parameters: dict[str, Any]) -> dict[str, Any]:
+async def _check_if_suspect(connection: AsyncConnection[DictRow]) -> None:
+    """An idle connection has nothing to read unless its server has ended. Asking costs a round trip."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
+
+
+def _adapted(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {k: Jsonb(v) if isinstance(v, dict | tuple) else v for k, v in parameters.items()}
 
 

@@ -17,16 +17,11 @@ async def append_event(
     source_key: str | None = None,
 ) -> None:
     """An event with a `source_key` that the job already has is dropped, and takes no number."""
-    if await tx.one("lock_job", job_id=job_id) is None:
-        return
-    if source_key and await tx.one("has_event", job_id=job_id, source_key=source_key):
-        return
-    row = await tx.one("next_seq", job_id=job_id)
-    assert row is not None
+    if source_key is not None:
+        await tx.run("lock_job", job_id=job_id)  # whoever brings the same line must see it before it looks
     await tx.run(
-        "insert_event",
+        "append_event",
         job_id=job_id,
-        seq=row["seq"],
         type=kind,
         stage=stage,
         payload=payload,

@@ -1,4 +1,4 @@
-"""Wakes whoever waits for news of a job or of the outbox, from Postgres notifications."""
+"""Wakes whoever waits for news of a job, of ended jobs or of the outbox, from Postgres notifications."""
 
 from __future__ import annotations
 
@@ -16,12 +16,19 @@ log = logging.getLogger(__name__)
 _RECONNECT_S = 0.5
 
 
+def _ignore() -> None:
+    return
+
+
 class JobFeed:
     """A notification is only a hint to look: watchers read the truth, and look now and then anyway."""
 
-    def __init__(self, dsn: str, *, on_outbox: Callable[[], None]) -> None:
+    def __init__(
+        self, dsn: str, *, on_outbox: Callable[[], None], on_job_ended: Callable[[], None] = _ignore
+    ) -> None:
         self._dsn = dsn
         self._on_outbox = on_outbox
+        self._on_job_ended = on_job_ended
         self._watchers: dict[str, set[asyncio.Event]] = defaultdict(set)
 
     @contextmanager
@@ -51,9 +58,13 @@ class JobFeed:
         async with await AsyncConnection.connect(self._dsn, autocommit=True) as connection:
             await connection.execute("LISTEN outbox")
             await connection.execute("LISTEN job_events")
+            await connection.execute("LISTEN job_ended")
             self._on_outbox()
             async for notice in connection.notifies():
-                if notice.channel == "outbox":
-                    self._on_outbox()
-                else:
-                    self.notify(notice.payload)
+                match notice.channel:
+                    case "outbox":
+                        self._on_outbox()
+                    case "job_ended":
+                        self._on_job_ended()
+                    case _:
+                        self.notify(notice.payload)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from time import monotonic
 from typing import Any
@@ -17,11 +17,15 @@ from services.kit.codec import to_dict
 from services.kit.errors import AcceleratorUnavailable, Conflict, NotFound, ZeroRows
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.placement import Provider
+from services.kit.object_store import ObjectStore
 from services.kit.stage_configs import StageConfig
 from services.kit.stages import STAGE_ORDER, STAGES, Stage
 from services.orchestrator.database import Database, Row, Transaction
 from services.orchestrator.disk_check import require_store_space
+from services.orchestrator.earlier_runs import EarlierRuns
+from services.orchestrator.idempotency import Origin, answered_before
 from services.orchestrator.lifecycle import TERMINAL
+from services.orchestrator.pipeline import Pipeline
 from services.orchestrator.profiles import (
     DEFAULT_PROFILE,
     PROFILES,
@@ -32,9 +36,10 @@ from services.orchestrator.profiles import (
     heavy_choices,
 )
 from services.orchestrator.settings import OrchestratorSettings
-from services.orchestrator.transitions import cancel_job, inputs_for, start_run
+from services.orchestrator.transitions import cancel_job, inputs_for
 
 _ROUTE_POLL_S = 0.2
+_NEW = Origin()
 
 
 class JobKind(StrEnum):
@@ -57,7 +62,10 @@ class ExecutionPlace(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """`execution_mode` and `execution_place`: what the submitter chose, and what came of it; for the record."""
+    """`force` works again where an equal result is there.
+
+    `execution_mode` and `execution_place`: what the submitter chose, and what came of it; for the record.
+    """
 
     ep_id: str
     kind: JobKind = JobKind.PIPELINE
@@ -65,6 +73,7 @@ class JobRequest:
     device: Provider = Provider.CUDA
     allow_cpu_fallback: bool = False
     acknowledge_zero_rows: bool = False
+    force: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
     execution_mode: ExecutionMode | None = None
     execution_place: ExecutionPlace | None = None
@@ -83,16 +92,22 @@ class PlannedRun:
 
 
 class Jobs:
-    def __init__(self, database: Database, catalog: Catalog, settings: OrchestratorSettings) -> None:
+    def __init__(
+        self, database: Database, catalog: Catalog, settings: OrchestratorSettings, store: ObjectStore
+    ) -> None:
         self._database = database
         self._catalog = catalog
         self._settings = settings
+        self._pipeline = Pipeline(settings.jobs, EarlierRuns(store))
 
-    async def submit(self, request: JobRequest, *, submitted_by: str) -> str:
-        """The new job's id.
+    async def submit(self, request: JobRequest, *, submitted_by: str, origin: Origin = _NEW) -> str:
+        """The job's id: a new one, or the one that the idempotency key has made.
 
-        Raises `NotFound`, `InvalidRequest`, `Conflict`, `AcceleratorUnavailable`, `InsufficientDisk`.
+        Raises `NotFound`, `InvalidRequest`, `Conflict`, `IdempotencyKeyReused`, `AcceleratorUnavailable`,
+        `InsufficientDisk`.
         """
+        if known := await self._answered(request, origin):
+            return known
         check_override_names(request.overrides)
         route = await self._route(request)
         planned = [self._plan(stage, route, request) for stage in request.stages]
@@ -100,9 +115,17 @@ class Jobs:
         warnings += [text for run in planned for text in heavy_choices(run.config, route)]
         try:
             async with self._database.transaction() as tx:
-                return await self._insert(tx, request, planned, warnings, submitted_by)
+                return await self._insert(tx, request, planned, warnings, submitted_by, origin)
         except psycopg.errors.UniqueViolation as error:
+            if known := await self._answered(request, origin):
+                return known
             raise await self._conflict(request) from error
+
+    async def _answered(self, request: JobRequest, origin: Origin) -> str | None:
+        if origin.idempotency_key is None:
+            return None
+        async with self._database.transaction() as tx:
+            return await answered_before(tx, asdict(request), origin)
 
     async def cancel(self, job_id: str) -> None:
         """Cancelling an ended job changes nothing. Raises `NotFound`."""
@@ -126,6 +149,7 @@ class Jobs:
         planned: list[PlannedRun],
         warnings: list[str],
         submitted_by: str,
+        origin: Origin,
     ) -> str:
         episode = await tx.one("current_episode", ep_id=request.ep_id)
         if episode is None:
@@ -148,13 +172,16 @@ class Jobs:
             allow_cpu_fallback=request.allow_cpu_fallback,
             submitted_by=submitted_by,
             warnings=tuple(warnings),
+            request=asdict(request),
+            force=request.force,
+            **asdict(origin),
         )
         assert job is not None
         if request.execution_mode is not None or request.execution_place is not None:
             mode, place = request.execution_mode, request.execution_place
             await tx.run("set_execution", job_id=job["job_id"], execution_mode=mode, execution_place=place)
         runs = [await self._insert_run(tx, job, position, run) for position, run in enumerate(planned)]
-        await start_run(tx, job, runs[0], episode, self._settings.jobs)
+        await self._pipeline.start(tx, job, runs[0], episode)
         return str(job["job_id"])
 
     async def _insert_run(self, tx: Transaction, job: Row, position: int, planned: PlannedRun) -> Row:

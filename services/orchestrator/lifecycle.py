@@ -26,6 +26,7 @@ ACTIVE = frozenset(State) - TERMINAL
 MOVES: frozenset[tuple[State, State]] = frozenset(
     {
         (State.WAITING, State.QUEUED),
+        (State.WAITING, State.SUCCEEDED),  # an equal result was there already
         (State.WAITING, State.SKIPPED),
         (State.WAITING, State.FAILED),
         (State.WAITING, State.CANCELLED),
@@ -40,17 +41,18 @@ MOVES: frozenset[tuple[State, State]] = frozenset(
 
 # Who makes each move, and when.
 MOVED_BY: Mapping[tuple[State, State], str] = {
-    (State.WAITING, State.QUEUED): "`start_run`: the stage's inputs are there; its first task is in the outbox",
-    (State.WAITING, State.SKIPPED): "`ResultConsumer`: an earlier stage found nothing (`zero_rows`); runs only",
+    (State.WAITING, State.QUEUED): "`Pipeline`: the stage's inputs are there; its first task is in the outbox",
+    (
+        State.WAITING,
+        State.SUCCEEDED,
+    ): "`Pipeline`: a finished run has the same fingerprint; its result is reused",
+    (State.WAITING, State.SKIPPED): "`Pipeline`: an earlier stage found nothing (`zero_rows`); runs only",
     (State.WAITING, State.FAILED): "`fail_job`: the run cannot be started",
     (State.WAITING, State.CANCELLED): "`Jobs.cancel`; `fail_job`, when the run waited for one that failed",
     (State.QUEUED, State.RUNNING): "`ClaimDesk`: a worker claimed a task",
     (State.QUEUED, State.FAILED): "`Reaper`: no worker served its route in time",
     (State.QUEUED, State.CANCELLED): "`Jobs.cancel`",
-    (State.RUNNING, State.SUCCEEDED): "`ResultConsumer`: the last task's result was accepted",
-    (
-        State.RUNNING,
-        State.FAILED,
-    ): "`ResultConsumer`: rejected; `ClaimDesk`: attempts used up; `Reaper`: overdue",
+    (State.RUNNING, State.SUCCEEDED): "`Pipeline`: the last task's result was accepted",
+    (State.RUNNING, State.FAILED): "rejected, attempts used up (`bury_task`), or past its time (`Reaper`)",
     (State.RUNNING, State.CANCELLED): "`Jobs.cancel`",
 }

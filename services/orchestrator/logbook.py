@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from contextlib import suppress
 
@@ -17,7 +16,9 @@ from services.kit.codec import decode
 from services.kit.errors import InvalidRequest, SystemUnavailable
 from services.kit.messages import LogLine
 from services.orchestrator.database import Database
+from services.orchestrator.endings import handing_back
 from services.orchestrator.events import append_event
+from services.orchestrator.noise import noise_rule
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +41,15 @@ class Logbook:
                 log.debug("logs: %s", error)
                 await asyncio.sleep(_RETRY_S)
                 continue
-            for message in messages:
-                await self._keep(message)
+            async with handing_back(messages) as left:
+                while left:
+                    await self._keep(left[0])
+                    left.popleft()
 
     async def _keep(self, message: Msg) -> None:
         try:
-            await self.record(decode(LogLine, message.data), source_key=_key(message.data))
+            line = decode(LogLine, message.data)
+            await self.record(line, source_key=f"{line.attempt_id}.{line.line}")
         except InvalidRequest:
             log.warning("dropped an unreadable log line")
         except SystemUnavailable:
@@ -56,15 +60,16 @@ class Logbook:
             await message.ack()
 
     async def record(self, line: LogLine, *, source_key: str) -> None:
+        """A line whose key the job has already is dropped."""
+        rule = noise_rule(line.level, line.message)
         payload = {
             "level": line.level,
             "message": line.message,
-            "is_noisy": line.is_noisy,
+            "is_noisy": line.is_noisy or rule is not None,
+            "noise_rule": rule,
+            "attempt_id": line.attempt_id,
+            "line": line.line,
             "logged_at": line.at,
         }
         async with self._database.transaction() as tx:
             await append_event(tx, line.job_id, "log", payload, stage=line.stage, source_key=source_key)
-
-
-def _key(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()

@@ -27,7 +27,10 @@ def marker_key(episode_uid: str, stage: str) -> str:
 
 
 def marker(run: Row) -> dict[str, Any]:
-    """The marker's fields; see section "Marker" of docs/artifacts.md."""
+    """The marker's fields; see section "Marker" of docs/artifacts.md.
+
+    `made_from` and `made_until` are the times of the work itself, also where a later run reused its result.
+    """
     executions = run["executions"]
     return {
         "phase": run["stage"],
@@ -41,8 +44,10 @@ def marker(run: Row) -> dict[str, Any]:
         "resolved_device": run["resolved_device"],
         "execution_mode": run["execution_mode"],
         "execution_place": run["execution_place"],
-        "started_at": as_json(run["started_at"]),
-        "finished_at": as_json(run["finished_at"]),
+        "started_at": as_json(run["made_from"]),
+        "finished_at": as_json(run["made_until"]),
+        "reused": run["reused_run_id"] is not None,
+        "reused_run_id": run["reused_run_id"],
         "zero_rows": run["zero_rows"],
         **run["counts"],
         "config": run["config"],
@@ -80,9 +85,7 @@ class MarkerWriter:
             await asyncio.sleep(_POLL_S)
 
     async def write_missing(self) -> None:
-        async with self._database.transaction() as tx:
-            runs = await tx.all("runs_without_marker")
-        for run in runs:
+        for run in await self._database.read("runs_without_marker"):
             data = json.dumps(marker(run), indent=2).encode()
             await asyncio.to_thread(self._store.put_bytes, marker_key(run["episode_uid"], run["stage"]), data)
             async with self._database.transaction() as tx:

@@ -7,6 +7,7 @@ import logging
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from nats.errors import MaxPayloadError
 from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
@@ -42,32 +43,43 @@ class OutboxRelay:
                 await asyncio.sleep(_RETRY_S)
                 continue
             if sent < _BATCH:
-                await _wait(self._wake, _POLL_S)
+                await wait_for_wake(self._wake, _POLL_S)
 
     async def _relay_batch(self) -> int:
+        """The number of rows that were sent. Raises `NatsError` when some could not be."""
+        failed: NatsError | None = None
         async with self._database.transaction() as tx:
-            rows = await tx.all("take_outbox", limit=_BATCH)
             sent = []
-            try:
-                for row in rows:
+            for row in await tx.all("take_outbox", limit=_BATCH):
+                try:
                     await publish_once(self._js, row["subject"], bytes(row["payload"]))
                     sent.append(row["outbox_id"])
-            finally:
-                if sent:
-                    await tx.run("mark_sent", outbox_ids=sent)
-        return len(rows)
+                except MaxPayloadError as error:
+                    log.error("a message to %s is too large to send", row["subject"])
+                    failed = error  # what can be sent must not wait behind it
+                except NatsError as error:
+                    failed = error
+                    break
+            if sent:
+                await tx.run("mark_sent", outbox_ids=sent)
+        if failed is not None:
+            raise failed
+        return len(sent)
 
 
-async def publish_once(js: JetStreamContext, subject: str, payload: bytes) -> None:
-    """A message that is still there counts as sent. Raises `NatsError` for everything else."""
+async def publish_once(js: JetStreamContext, subject: str, payload: bytes) -> bool:
+    """Whether it was not there yet; what still is counts as sent. Raises `NatsError` for everything else."""
     try:
         await js.publish(subject, payload)
     except APIError as error:
         if error.err_code != bus.MAX_MSGS_PER_SUBJECT_ERROR:
             raise
+        return False
+    return True
 
 
-async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+async def wait_for_wake(event: asyncio.Event, timeout_s: float) -> None:
+    """Until the event is set, at most so long."""
     try:
         async with asyncio.timeout(timeout_s):
             await event.wait()

@@ -8,15 +8,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from services.kit import bus
 from services.kit.artifacts import ArtifactKind
 from services.kit.errors import NotFound
 from services.kit.inference.catalog import Catalog
 from services.kit.object_store import ObjectStore
-from services.orchestrator.database import Database, Row, Transaction, as_json
+from services.orchestrator.database import Database, Row, as_json
 from services.orchestrator.imported_phases import counting_files
+from services.orchestrator.job_view import job_shown
 from services.orchestrator.phases import read_phases
-from services.orchestrator.progress import run_progress
-from services.orchestrator.status import episode_status, seconds_between
+from services.orchestrator.status import episode_status
 
 _SEGMENT_KINDS = frozenset(
     {ArtifactKind.SEGMENT_FRAMES, ArtifactKind.SEGMENT_DETECTIONS, ArtifactKind.SEGMENT_CHIPS}
@@ -34,22 +35,51 @@ class Records:
 
     async def job(self, job_id: str) -> dict[str, Any]:
         """Raises `NotFound`."""
-        async with self._database.transaction() as tx:
-            row = await tx.one("get_job", job_id=job_id)
-            if row is None:
-                raise NotFound(f"no job {job_id!r}")
-            return (await _jobs_shown(tx, [row]))[0]
+        found = await self._jobs(job_id=job_id, ep_id=None, stage=None, active=False, limit=1)
+        if not found:
+            raise NotFound(f"no job {job_id!r}")
+        return found[0]
 
     async def jobs(
         self, *, ep_id: str | None, stage: str | None, active: bool, limit: int
     ) -> list[dict[str, Any]]:
+        return await self._jobs(job_id=None, ep_id=ep_id, stage=stage, active=active, limit=limit)
+
+    async def _jobs(
+        self, *, job_id: str | None, ep_id: str | None, stage: str | None, active: bool, limit: int
+    ) -> list[dict[str, Any]]:
         async with self._database.transaction() as tx:
-            rows = await tx.all("list_jobs", ep_id=ep_id, stage=stage, active=active, limit=limit)
-            return await _jobs_shown(tx, rows)
+            rows = await tx.all(
+                "jobs_with_runs",
+                job_id=job_id,
+                ep_id=ep_id,
+                stage=stage,
+                active=active,
+                limit=limit,
+                worker_expiry_s=bus.WORKER_EXPIRY_S,
+            )
+        return [job_shown(row) for row in rows]
+
+    async def dead_letters(self, job_id: str) -> list[dict[str, Any]]:
+        """Raises `NotFound`."""
+        async with self._database.transaction() as tx:
+            jobs, rows = await tx.together(
+                ("get_job", {"job_id": job_id}), ("dead_letters_of_job", {"job_id": job_id})
+            )
+        if not jobs:
+            raise NotFound(f"no job {job_id!r}")
+        return [{name: as_json(value) for name, value in row.items()} for row in rows]
 
     async def events(self, job_id: str, *, after: int, limit: int = 500) -> list[Row]:
         async with self._database.transaction() as tx:
             return await tx.all("events_after", job_id=job_id, seq=after, limit=limit)
+
+    async def logs(self, job_id: str, *, after: int, quiet: bool, limit: int) -> list[Row]:
+        """Raises `NotFound`."""
+        async with self._database.transaction() as tx:
+            if await tx.one("get_job", job_id=job_id) is None:
+                raise NotFound(f"no job {job_id!r}")
+            return await tx.all("logs_after", job_id=job_id, seq=after, quiet=quiet, limit=limit)
 
     # -- episodes -------------------------------------------------------------------------------
 
@@ -133,61 +163,3 @@ class Records:
         shown = ("kind", "stage", "uri", "sha256", "size_bytes", "rows", "run_id", "created_at", "source")
         location = str(path) if path else f"{self._store.url.rstrip('/')}/{row['uri']}"
         return {**{name: as_json(row[name]) for name in shown}, "location": location}
-
-
-async def _jobs_shown(tx: Transaction, jobs: list[Row]) -> list[dict[str, Any]]:
-    runs = await tx.all("runs_of_jobs", job_ids=[job["job_id"] for job in jobs])
-    tasks = await tx.all("tasks_of_runs", run_ids=[run["run_id"] for run in runs])
-    routes = {(r["stage"], r["effective_provider"]) for r in await tx.all("live_routes", expiry_s=15)}
-    return [
-        _job_shown(
-            job,
-            [
-                _run_shown(run, job, [t for t in tasks if t["run_id"] == run["run_id"]], routes)
-                for run in runs
-                if run["job_id"] == job["job_id"]
-            ],
-        )
-        for job in jobs
-    ]
-
-
-_JOB_FIELDS = (
-    "job_id", "ep_id", "episode_uid", "kind", "state", "profile", "requested_device", "allow_cpu_fallback",
-    "created_at", "started_at", "finished_at", "submitted_by", "cancel_requested_at", "execution_mode",
-    "execution_place",
-)  # fmt: skip
-
-
-def _job_shown(job: Row, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        **{name: as_json(job[name]) for name in _JOB_FIELDS},
-        "warnings": [*job["warnings"], *(w for run in runs for w in run["warnings"])],
-        "error": _error_shown(job),
-        "stages": runs,
-    }
-
-
-_RUN_FIELDS = (
-    "run_id", "stage", "state", "provider", "resolved_device", "skip_reason", "counts",
-    "warnings", "fingerprint", "queued_at", "started_at", "finished_at",
-)  # fmt: skip
-
-
-def _run_shown(run: Row, job: Row, tasks: list[Row], routes: set[tuple[str, str]]) -> dict[str, Any]:
-    unserved = run["state"] == "queued" and (run["stage"], run["provider"]) not in routes
-    return {
-        **{name: as_json(run[name]) for name in _RUN_FIELDS},
-        "requested_device": job["requested_device"],
-        "zero_rows": bool(run["zero_rows"]),
-        "waiting_for": f"a worker of {run['stage']} on {run['provider']}" if unserved else None,
-        "error": _error_shown(run),
-        "runtime_s": seconds_between(run["started_at"], run["finished_at"]),
-        "progress": run_progress(tasks),
-    }
-
-
-def _error_shown(row: Row) -> dict[str, str] | None:
-    if row["error_code"] is None:
-        return None
-    return {"code": row["error_code"], "message": row["error_message"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
 
 import psycopg
@@ -15,27 +16,25 @@ from nats.errors import TimeoutError as NatsTimeout
 from prometheus_client import Counter
 
 from services.kit import bus
-from services.kit.codec import decode, to_dict
+from services.kit.codec import decode, encode, from_dict, to_dict
 from services.kit.errors import InvalidRequest, StageFailed, SystemUnavailable
-from services.kit.messages import TaskOutcome, TaskResult
-from services.kit.stages import STAGES, Stage, TaskKind
+from services.kit.messages import ArtifactRef, Task, TaskOutcome, TaskResult
+from services.kit.object_store import ObjectStore
+from services.kit.stages import TaskKind
 from services.orchestrator.database import Database, Row, Transaction
+from services.orchestrator.earlier_runs import EarlierRuns
+from services.orchestrator.endings import handing_back
 from services.orchestrator.lifecycle import TERMINAL, State
+from services.orchestrator.pipeline import Pipeline
 from services.orchestrator.settings import JobsSettings
 from services.orchestrator.taskgraph import TaskState, is_complete, next_tasks
-from services.orchestrator.transitions import (
-    add_tasks,
-    artifact_ref,
-    fail_job,
-    move_job,
-    move_run,
-    start_run,
-)
+from services.orchestrator.transitions import add_tasks, artifact_ref, bury_task, fail_job
 
 log = logging.getLogger(__name__)
 
 FENCED = Counter("screenalytics_fenced_results", "Results of attempts that no longer counted.", ["stage"])
 
+_UNSETTLED = ("open", "abandoned")
 _FETCH_S = 5.0
 _RETRY_S = 1.0
 
@@ -46,12 +45,55 @@ class Verdict(StrEnum):
     FENCED = "fenced"
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a result meets, read under the locks. `is_finished`: the guard let this success finish its task."""
+
+    job: Row
+    run: Row
+    attempt: Row
+    is_finished: bool
+    task: Row
+    tasks: list[Row]
+    artifacts: list[Row]
+    episode: Row | None
+
+    def outputs_with(self, result: TaskResult) -> list[ArtifactRef]:
+        """Those of all finished tasks, the result's among them, by kind and the ordinal of their task."""
+        numbered = [(row["kind"], row["ordinal"], artifact_ref(row)) for row in self.artifacts]
+        numbered += [(ref.kind, self.task["ordinal"], ref) for ref in result.outputs]
+        return [ref for _, _, ref in sorted(numbered, key=lambda entry: entry[:2])]
+
+
+async def _look(tx: Transaction, result: TaskResult) -> _Seen | None:
+    """Takes the locks, tries the guard, and reads what may be needed, for one round trip."""
+    run, task = {"run_id": result.run_id}, {"task_id": result.task_id}
+    attempt = {"attempt_id": result.attempt_id}
+    is_success = result.outcome is TaskOutcome.SUCCEEDED
+    finish = {**task, **attempt, "counts": dict(result.counts), "is_success": is_success}
+    jobs, runs, attempts, finished, tasks, siblings, artifacts, episodes = await tx.together(
+        ("lock_job", {"job_id": result.job_id}),
+        ("lock_run", run),
+        ("get_attempt", attempt),
+        ("finish_task_if_live", finish),
+        ("get_task", task),
+        ("tasks_of_run", run),
+        ("artifacts_of_run", run),
+        ("current_episode_of_job", {"job_id": result.job_id}),
+    )
+    if not (jobs and runs and attempts and tasks):
+        return None
+    episode = episodes[0] if episodes else None
+    return _Seen(jobs[0], runs[0], attempts[0], bool(finished), tasks[0], siblings, artifacts, episode)
+
+
 class ResultConsumer:
-    def __init__(self, nc: Client, database: Database, limits: JobsSettings) -> None:
+    def __init__(self, nc: Client, database: Database, limits: JobsSettings, store: ObjectStore) -> None:
         self._nc = nc
         self._js = nc.jetstream()
         self._database = database
         self._limits = limits
+        self._pipeline = Pipeline(limits, EarlierRuns(store))
 
     async def run(self) -> None:
         queue = await self._js.pull_subscribe_bind(consumer=bus.RESULTS_CONSUMER, stream=bus.RESULTS_STREAM)
@@ -64,8 +106,10 @@ class ResultConsumer:
                 log.debug("results: %s", error)
                 await asyncio.sleep(_RETRY_S)
                 continue
-            for message in messages:
-                await self._consume(message)
+            async with handing_back(messages) as left:
+                while left:
+                    await self._consume(left[0])
+                    left.popleft()
 
     async def _consume(self, message: Msg) -> None:
         """Acknowledges once the outcome is committed; without Postgres the broker keeps the result."""
@@ -94,66 +138,43 @@ class ResultConsumer:
     async def _apply(self, result: TaskResult) -> Verdict:
         """Locks job, then stage run, then decides by guarded updates alone."""
         async with self._database.transaction() as tx:
-            job = await tx.one("lock_job", job_id=result.job_id)
-            run = await tx.one("lock_run", run_id=result.run_id)
-            attempt = await tx.one("get_attempt", attempt_id=result.attempt_id)
-            if job is None or run is None or attempt is None:
-                FENCED.labels("unknown").inc()
-                return Verdict.FENCED
-            if attempt["state"] != "open":
+            seen = await _look(tx, result)
+            if seen is None:
+                return _fenced("unknown", result)
+            if seen.attempt["state"] not in _UNSETTLED:
                 return Verdict.DUPLICATE
-            accepted = State(job["state"]) not in TERMINAL and await self._apply_open(tx, job, run, result)
+            accepted = State(seen.job["state"]) not in TERMINAL and await self._apply_open(tx, seen, result)
             await _close_attempt(tx, result, accepted=accepted)
-        if not accepted and result.outcome is not TaskOutcome.HANDED_BACK:
-            FENCED.labels(run["stage"]).inc()
-        return Verdict.ACCEPTED if accepted else Verdict.FENCED
+        return Verdict.ACCEPTED if accepted else _fenced(seen.run["stage"], result)
 
-    async def _apply_open(self, tx: Transaction, job: Row, run: Row, result: TaskResult) -> bool:
+    async def _apply_open(self, tx: Transaction, seen: _Seen, result: TaskResult) -> bool:
         match result.outcome:
             case TaskOutcome.SUCCEEDED:
-                return await self._succeed(tx, job, run, result)
+                return await self._succeed(tx, seen, result)
             case TaskOutcome.REJECTED:
-                return await _reject(tx, job, run, result)
+                return await _reject(tx, seen, result)
             case TaskOutcome.RETRY:
-                return await _retry(tx, job, run, result)
+                return await _retry(tx, seen, result)
             case TaskOutcome.HANDED_BACK:
-                return await tx.run("give_attempt_back", task_id=result.task_id) > 0
+                return await _take_back(tx, seen, result)
 
-    async def _succeed(self, tx: Transaction, job: Row, run: Row, result: TaskResult) -> bool:
-        if not await tx.one("finish_task_if_live", task_id=result.task_id, counts=dict(result.counts)):
+    async def _succeed(self, tx: Transaction, seen: _Seen, result: TaskResult) -> bool:
+        if not seen.is_finished:
             return False
+        job, run, episode = seen.job, seen.run, seen.episode
         await _record(tx, run, result)
-        episode = await tx.one("current_episode", ep_id=job["ep_id"])
-        task = await tx.one("get_task", task_id=result.task_id)
-        rows = await tx.all("tasks_of_run", run_id=run["run_id"])
-        if task is None or episode is None or episode["episode_uid"] != run["episode_uid"]:
+        if episode is None:
             await fail_job(tx, job, run, "conflict", "the episode was replaced while the job ran")
             return True
-        tasks = [TaskState(TaskKind(r["kind"]), r["ordinal"], r["state"] == "done") for r in rows]
-        outputs = [artifact_ref(a) for a in await tx.all("artifacts_of_run", run_id=run["run_id"])]
-        following = next_tasks(TaskKind(task["kind"]), result, tasks, outputs)
+        if result.media_info is not None:
+            episode = {**episode, "media_info": to_dict(result.media_info)}
+        tasks = [TaskState(TaskKind(r["kind"]), r["ordinal"], r["state"] == "done") for r in seen.tasks]
+        following = next_tasks(TaskKind(seen.task["kind"]), result, tasks, seen.outputs_with(result))
         await add_tasks(tx, job, run, episode, following, self._limits)
         if is_complete(tasks):
-            await self._complete(tx, job, run, episode, rows)
+            counts = _summed([task["counts"] for task in seen.tasks])
+            await self._pipeline.complete(tx, job, run, episode, counts)
         return True
-
-    async def _complete(self, tx: Transaction, job: Row, run: Row, episode: Row, tasks: list[Row]) -> None:
-        """The run is done: the next one starts, or the job ends."""
-        counts = _summed([task["counts"] for task in tasks])
-        is_empty = counts.get(STAGES[Stage(run["stage"])].zero_rows_count, 0) == 0
-        await tx.run("record_run_outcome", run_id=run["run_id"], counts=counts, zero_rows=is_empty)
-        await move_run(tx, run, State.SUCCEEDED)
-        later = [
-            r
-            for r in await tx.all("runs_of_job", job_id=job["job_id"])
-            if r["position"] > run["position"] and r["state"] == State.WAITING
-        ]
-        if later and not is_empty:
-            await start_run(tx, job, later[0], episode, self._limits)
-            return
-        for other in later:
-            await move_run(tx, other, State.SKIPPED, skip_reason="zero_rows")
-        await move_job(tx, job["job_id"], State.SUCCEEDED)
 
 
 def _unstorable(result: TaskResult, error: Exception) -> TaskResult:
@@ -189,21 +210,38 @@ async def _record(tx: Transaction, run: Row, result: TaskResult) -> None:
         await tx.run("set_media_info", episode_uid=run["episode_uid"], media_info=to_dict(result.media_info))
 
 
-async def _reject(tx: Transaction, job: Row, run: Row, result: TaskResult) -> bool:
+async def _reject(tx: Transaction, seen: _Seen, result: TaskResult) -> bool:
     if not await tx.one("kill_task_if_newest", task_id=result.task_id, attempt_id=result.attempt_id):
         return False
-    await fail_job(tx, job, run, result.error_code, result.error_message)
+    await _close_attempt(tx, result, accepted=True)
+    await bury_task(tx, seen.job, seen.run, result.task_id, result.error_code, result.error_message)
     return True
 
 
-async def _retry(tx: Transaction, job: Row, run: Row, result: TaskResult) -> bool:
-    task = await tx.one("get_task", task_id=result.task_id)
-    if task is None or task["state"] != "live" or task["attempt_id"] != result.attempt_id:
+async def _retry(tx: Transaction, seen: _Seen, result: TaskResult) -> bool:
+    task = seen.task
+    if task["state"] != "live" or task["attempt_id"] != result.attempt_id:
         return False
     if await tx.one("kill_task_if_spent", task_id=result.task_id):
-        message = f"{run['stage']} failed {task['attempts']} times: {result.error_message}"
-        await fail_job(tx, job, run, "stage-failed", message)
+        message = f"{seen.run['stage']} failed {task['attempts']} times: {result.error_message}"
+        await _close_attempt(tx, result, accepted=True)
+        await bury_task(tx, seen.job, seen.run, result.task_id, StageFailed.code, message)
     return True
+
+
+async def _take_back(tx: Transaction, seen: _Seen, result: TaskResult) -> bool:
+    """A drained worker has let go of the task, so it is published anew; while it is still there, once."""
+    if await tx.one("give_attempt_back", task_id=result.task_id) is None:
+        return False
+    task = from_dict(Task, seen.task["message"])
+    await tx.run("put_outbox", subject=bus.task_subject(task), payload=encode(task))
+    return True
+
+
+def _fenced(stage: str, result: TaskResult) -> Verdict:
+    if result.outcome is not TaskOutcome.HANDED_BACK:
+        FENCED.labels(stage).inc()
+    return Verdict.FENCED
 
 
 async def _close_attempt(tx: Transaction, result: TaskResult, *, accepted: bool) -> None:

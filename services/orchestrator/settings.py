@@ -42,11 +42,15 @@ class RoutesSettings(Group):
 
 
 class JobsSettings(Group):
+    """`collect_after_s`: how long the files of an attempt that came to nothing are kept."""
+
     max_attempts: int = Field(default=4, ge=1)
     stall_s: float = Field(default=120.0, gt=0)
     max_runtime_s: float = Field(default=86_400.0, gt=0)
     queue_timeout_s: float = Field(default=3_600.0, gt=0)
     reaper_interval_s: float = Field(default=5.0, gt=0)
+    log_retention_days: float = Field(default=30.0, gt=0)
+    collect_after_s: float = Field(default=3_600.0, ge=0)
 
 
 class OrchestratorSettings(ServiceSettings):

@@ -21,11 +21,9 @@ from services.kit.messages import (
 from services.kit.stages import STAGES, Stage
 from services.orchestrator.database import Row, Transaction
 from services.orchestrator.events import append_event
-from services.orchestrator.fingerprint import fingerprint
 from services.orchestrator.lifecycle import ACTIVE, State
-from services.orchestrator.profiles import affecting_output
 from services.orchestrator.settings import JobsSettings
-from services.orchestrator.taskgraph import NewTask, first_task
+from services.orchestrator.taskgraph import NewTask
 
 
 async def move_job(tx: Transaction, job_id: str, state: State, *, error: tuple[str, str] | None = None) -> None:
@@ -42,7 +40,9 @@ async def move_run(
     *,
     error: tuple[str, str] | None = None,
     skip_reason: str | None = None,
+    reason: str = "",
 ) -> None:
+    """`reason` stands in the event alone, where there is neither an error nor a reason to skip."""
     code, message = error or (None, None)
     await tx.run(
         "move_run",
@@ -52,7 +52,7 @@ async def move_run(
         error_message=message,
         skip_reason=skip_reason,
     )
-    payload = {"state": state, "reason": message or skip_reason or ""}
+    payload = {"state": state, "reason": message or skip_reason or reason}
     await append_event(tx, run["job_id"], "state", payload, stage=run["stage"])
 
 
@@ -64,6 +64,12 @@ async def fail_job(tx: Transaction, job: Row, run: Row, code: str, message: str)
             await move_run(tx, other, State.CANCELLED)
     await tx.run("cancel_tasks", job_id=job["job_id"])
     await move_job(tx, job["job_id"], State.FAILED, error=(code, message))
+
+
+async def bury_task(tx: Transaction, job: Row, run: Row, task_id: str, code: str, reason: str) -> None:
+    """A dead task becomes a dead letter, and fails its job."""
+    await tx.run("bury_task", task_id=task_id, reason=reason)
+    await fail_job(tx, job, run, code, reason)
 
 
 async def cancel_job(tx: Transaction, job: Row) -> None:
@@ -87,25 +93,6 @@ async def inputs_for(tx: Transaction, episode_uid: str, stage: Stage) -> tuple[l
 
 def artifact_ref(row: Row) -> ArtifactRef:
     return ArtifactRef(row["kind"], row["uri"], row["sha256"], row["size_bytes"], row["rows"])
-
-
-async def start_run(tx: Transaction, job: Row, run: Row, episode: Row, limits: JobsSettings) -> None:
-    """waiting -> queued: fixes the fingerprint, makes the first task, and puts it in the outbox."""
-    stage = Stage(run["stage"])
-    inputs, _ = await inputs_for(tx, run["episode_uid"], stage)
-    models = [from_dict(ModelRef, m) for m in run["models"]]
-    digest = fingerprint(
-        media_sha256=episode["sha256"],
-        inputs=inputs,
-        config=affecting_output(stage, run["config"]),
-        models=models,
-        algorithm_version=run["algorithm_version"],
-    )
-    await tx.run("set_fingerprint", run_id=run["run_id"], fingerprint=digest)
-    await move_run(tx, run, State.QUEUED)
-    if job["state"] == State.WAITING:
-        await move_job(tx, job["job_id"], State.QUEUED)
-    await add_tasks(tx, job, run, episode, [first_task(stage, inputs)], limits)
 
 
 async def add_tasks(

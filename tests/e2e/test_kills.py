@@ -31,7 +31,7 @@ def api(own_system: SystemHandle) -> Iterator[Client]:
 
 
 def _run(api: Client, ep_id: str, on_running: Callable[[str], None]) -> Job:
-    job = api.submit(ep_id, device="cpu")
+    job = api.submit(ep_id, device="cpu", force=True)
     for event in api.watch(job.job_id):
         if isinstance(event, StateChange) and event.state == "running" and event.stage is not None:
             on_running(event.stage)

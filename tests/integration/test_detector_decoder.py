@@ -23,6 +23,7 @@ from services.detector.segments import media_info, plan_segments
 from services.kit.errors import InvalidMedia
 from services.kit.media_types import SNIFF_BYTES, sniff
 from services.kit.messages import Segment
+from services.orchestrator.noise import noise_rule
 from tests.made_media import FPS, HEIGHT, WIDTH, square_frames, turn_mp4, write_video
 from tests.stage_context import running_decoders
 
@@ -157,7 +158,9 @@ def test_a_video_of_one_frame_has_one_sampled_frame(tmp_path: Path) -> None:
     assert [(r.ts, r.is_sampled, r.cut_score) for r in records] == [(0.0, True, None)]
 
 
-def test_damaged_packets_are_skipped_and_counted(tmp_path: Path) -> None:
+def test_damaged_packets_are_skipped_and_counted_and_ffmpegs_words_are_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = write_video(tmp_path / "v.mp4", square_frames(200), codec_options={"g": "25"})
     data = bytearray(path.read_bytes())
     middle = data.index(b"mdat") + 4000
@@ -167,6 +170,8 @@ def test_damaged_packets_are_skipped_and_counted(tmp_path: Path) -> None:
     assert 0 < end.damaged_packets < 100
     assert len(records) >= 100
     assert records[-1].ts == pytest.approx(199 / FPS)
+    said = [record.getMessage() for record in caplog.records]
+    assert any(noise_rule("warning", line) == "decoder" for line in said), said
 
 
 @pytest.mark.parametrize(

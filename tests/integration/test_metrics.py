@@ -8,6 +8,8 @@ import pytest
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
 import services.orchestrator.app  # noqa: F401 - registers the orchestrator's series
+from services.kit.inference.placement import Provider
+from services.kit.inference.session import Inference
 from services.kit.messages import ModelPlacement
 from services.kit.telemetry import WorkerMetrics
 from tests.conftest import required_tool
@@ -15,9 +17,12 @@ from tests.conftest import required_tool
 
 def _worker_registry() -> CollectorRegistry:
     metrics = WorkerMetrics(thread_cap=2)
-    metrics.place(
-        ModelPlacement("yunet-n", "0" * 64, "cuda", "cpu", "onnxruntime", "cpu", {"CPUExecutionProvider": 3})
+    placed = ModelPlacement(
+        "yunet-n", "0" * 64, "cuda", "cpu", "onnxruntime", "cpu", {"CPUExecutionProvider": 3}, licence="MIT"
     )
+    metrics.expect(["similarity"], Provider.CUDA)
+    metrics.follow(lambda: [placed])
+    metrics.observe(Inference("yunet-n", Provider.CUDA, items=4, seconds=0.01))
     metrics.tasks.labels("succeeded").inc()
     return metrics.registry
 

@@ -124,6 +124,8 @@ def test_the_detector_finds_every_face_and_the_embedder_tells_the_cast_apart(mod
         str(REPOSITORY / "bench" / "sample_cast.py"),
         "--models",
         str(models_dir),
+        "--detector=yunet-n",
+        "--embedder=face-reidentification-retail-0095",
         "--json",
     ]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}

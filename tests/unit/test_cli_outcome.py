@@ -106,6 +106,8 @@ def test_a_truth_that_is_none_is_bad_input_before_anything_starts(tmp_path: Path
         ("run", "a.mp4", "--stride", "0"),
         ("run", "a.mp4", "--colour"),
         ("export", "e1"),
+        ("logs",),
+        ("logs", "j1", "--follow", "--json"),
         ("sample", "a.mp4", "--size", "large"),
         ("fly",),
     ],
@@ -125,11 +127,16 @@ def test_a_query_on_a_folder_without_a_system_makes_none(tmp_path: Path) -> None
     assert run("status", "--data-dir", str(data_dir))[0] == 4
     assert run("status", "e1", "--data-dir", str(data_dir))[0] == 2
     assert run("export", "e1", "--out", str(tmp_path / "out"), "--data-dir", str(data_dir))[0] == 2
+    for command in ("logs", "cancel", "retry", "resume"):
+        assert run(command, "j1", "--data-dir", str(data_dir))[0] == 2
     assert run("down", "--data-dir", str(data_dir))[0] == 0
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["run", "up", "down", "status", "export", "sample", "version"])
+@pytest.mark.parametrize(
+    "command",
+    ["run", "up", "down", "status", "logs", "cancel", "retry", "resume", "export", "sample", "version"],
+)
 def test_each_command_explains_itself(command: str) -> None:
     status, out, _ = run(command, "--help")
     assert status == 0

@@ -134,6 +134,15 @@ def test_a_run_that_found_nobody_says_so_in_words() -> None:
     assert result.emptiness() == ["no faces were found", "faces_embed was skipped (zero_rows)"]
 
 
+def test_a_run_whose_results_were_there_says_how_to_work_anew() -> None:
+    stage = StageRun("r2", "cluster", "succeeded", reused=True, reused_run_id="r1")
+    assert RunResult(job(stage), (), (), ()).reuse() == []
+    reused = Job("j1", "e1", "u1", "pipeline", "succeeded", reused=True, stages=(stage,))
+    (sentence,) = RunResult(reused, (), (), ()).reuse()
+    assert "--force" in sentence
+    assert RunResult(reused, (), (), ()).to_record(None)["stages"]["cluster"]["reused"] is True
+
+
 def test_the_record_of_a_run_has_the_promised_members() -> None:
     stage = StageRun("r1", "cluster", "succeeded", None, "cuda", "cpu", zero_rows=False, runtime_s=1.5)
     identity = Identity("I001", None, (1, 2), first_ts=0.0, last_ts=2.0, screen_time_s=1.0)
@@ -147,12 +156,14 @@ def test_the_record_of_a_run_has_the_promised_members() -> None:
         "state": "succeeded",
         "execution_mode": None,
         "execution_place": None,
+        "reused": False,
         "stages": {
             "cluster": {
                 "state": "succeeded",
                 "requested_device": "cuda",
                 "resolved_device": "cpu",
                 "zero_rows": False,
+                "reused": False,
                 "runtime_s": 1.5,
             }
         },

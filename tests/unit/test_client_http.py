@@ -196,13 +196,34 @@ def test_a_text_that_is_no_http_address_is_refused_at_once(address: str) -> None
         Client(address)
 
 
-def test_a_submit_whose_answer_was_lost_finds_the_job_it_made(api: ScriptedApi, client: Client) -> None:
-    api.on("POST", "/v1/jobs", lost_answer, lambda: problem(409, "conflict", "running", job_id="j1"))
-    api.on("GET", "/v1/jobs/j1", JOB)
+def test_a_submit_whose_answer_was_lost_is_said_again_with_the_same_key(
+    api: ScriptedApi, client: Client
+) -> None:
+    api.on("POST", "/v1/jobs", lost_answer, JOB)
     assert client.submit("e1", overrides=Overrides(stride=2, save_frames=True)).job_id == "j1"
-    (_, first), (_, second) = api.sent("POST", "/v1/jobs")
-    assert json.loads(first) == json.loads(second)
-    assert json.loads(first)["overrides"] == {"stride": 2, "save_frames": True}
+    (first, body), (second, same_body) = api.sent("POST", "/v1/jobs")
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"] != ""
+    assert body == same_body
+    assert json.loads(body)["overrides"] == {"stride": 2, "save_frames": True}
+
+
+def test_two_submits_have_keys_of_their_own_and_a_given_key_is_sent(api: ScriptedApi, client: Client) -> None:
+    api.on("POST", "/v1/jobs", JOB)
+    client.submit("e1")
+    client.submit("e1")
+    client.submit("e1", idempotency_key="mine")
+    one, another, given = (request.headers["idempotency-key"] for request, _ in api.sent("POST", "/v1/jobs"))
+    assert one != another
+    assert given == "mine"
+
+
+@pytest.mark.parametrize("verb", ["retry", "resume"])
+def test_a_job_is_asked_for_again_by_its_verb(api: ScriptedApi, client: Client, verb: str) -> None:
+    api.on("POST", f"/v1/jobs/j0:{verb}", lost_answer, JOB | {f"{verb}_of": "j0"})
+    job = getattr(client, verb)("j0")
+    assert (job.job_id, getattr(job, f"{verb}_of")) == ("j1", "j0")
+    first, second = (r.headers["idempotency-key"] for r, _ in api.sent("POST", f"/v1/jobs/j0:{verb}"))
+    assert first == second
 
 
 def test_an_upload_is_sent_again_in_full_after_a_503(api: ScriptedApi, client: Client, tmp_path: Path) -> None:

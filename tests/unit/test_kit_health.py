@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry, Counter
 
 from services.kit.errors import PortInUse
 from services.kit.health import serve_health
+from services.kit.inference.placement import Provider
+from services.kit.inference.session import Inference
 from services.kit.messages import ModelPlacement
 from services.kit.telemetry import WorkerMetrics
 
@@ -90,7 +92,8 @@ def test_the_port_is_free_again_after_the_block() -> None:
 
 def test_a_workers_metrics_say_where_its_models_run_and_how_many_threads_it_may_use() -> None:
     metrics = WorkerMetrics(thread_cap=3)
-    metrics.place(ModelPlacement("yunet-n", "0", "cuda", "cpu", "ort", "cpu", {"CPUExecutionProvider": 7}))
+    placed = ModelPlacement("yunet-n", "0", "cuda", "cpu", "ort", "cpu", {"CPUExecutionProvider": 7})
+    metrics.follow(lambda: [placed])
     sample = metrics.registry.get_sample_value
     assert sample("screenalytics_threads_cap") == 3
     assert (sample("screenalytics_threads") or 0) >= 1
@@ -99,3 +102,33 @@ def test_a_workers_metrics_say_where_its_models_run_and_how_many_threads_it_may_
     assert sample("screenalytics_inference_nodes", labels) == 7
     place = {"model": "yunet-n", "requested": "cuda", "effective": "cpu", "runtime": "ort", "device": "cpu"}
     assert sample("screenalytics_inference_provider_info", place) == 1
+
+
+def test_a_model_executes_nowhere_before_it_is_open_and_after_it_is_lost() -> None:
+    metrics = WorkerMetrics(thread_cap=1)
+    sample = metrics.registry.get_sample_value
+    nowhere = {"model": "yunet-n", "requested": "cuda", "effective": "none", "runtime": "", "device": ""}
+    metrics.expect(["yunet-n"], Provider.CUDA)
+    assert sample("screenalytics_inference_provider_info", nowhere) == 1
+    placed = ModelPlacement("yunet-n", "ab", "cuda", "cuda", "ort", "cuda:0", {}, licence="MIT")
+    metrics.follow(lambda: [placed])
+    there = {**nowhere, "effective": "cuda", "runtime": "ort", "device": "cuda:0"}
+    assert sample("screenalytics_inference_provider_info", nowhere) is None
+    assert sample("screenalytics_inference_provider_info", there) == 1
+    assert sample("screenalytics_model_info", {"model": "yunet-n", "sha256": "ab", "licence": "MIT"}) == 1
+    metrics.lose()
+    assert sample("screenalytics_inference_provider_info", there) is None
+    assert sample("screenalytics_inference_provider_info", {**there, "effective": "none"}) == 1
+
+
+def test_inference_is_counted_by_batch_size_and_duration_and_a_gpu_by_its_busy_time() -> None:
+    metrics = WorkerMetrics(thread_cap=1)
+    sample = metrics.registry.get_sample_value
+    metrics.observe(Inference("yunet-n", Provider.CPU, items=8, seconds=0.5))
+    assert sample("screenalytics_inference_batch_size_sum", {"model": "yunet-n"}) == 8
+    assert (
+        sample("screenalytics_inference_duration_seconds_sum", {"model": "yunet-n", "provider": "cpu"}) == 0.5
+    )
+    assert sample("screenalytics_gpu_busy_seconds_total") == 0
+    metrics.observe(Inference("yunet-n", Provider.CUDA, items=8, seconds=0.25))
+    assert sample("screenalytics_gpu_busy_seconds_total") == 0.25

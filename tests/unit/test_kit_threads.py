@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.kit import threads
-from services.kit.threads import available_cores, cgroup_cores, parse_cpu_max, thread_cap
+from services.kit.threads import available_cores, cgroup_cores, confined, own_cgroups, parse_cpu_max, thread_cap
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,35 @@ def test_a_quota_without_a_period_means_the_kernels_default_period() -> None:
 
 def test_cgroup_v2_is_read_from_its_root(tmp_path: Path) -> None:
     (tmp_path / "cpu.max").write_text("250000 100000\n")
-    assert cgroup_cores(tmp_path) == 2.5
+    assert cgroup_cores(tmp_path, tmp_path / "none") == 2.5
+
+
+def test_the_tightest_quota_of_a_nested_cgroup_is_the_one_in_force(tmp_path: Path) -> None:
+    (tmp_path / "slice/worker").mkdir(parents=True)
+    (tmp_path / "slice/cpu.max").write_text("150000 100000\n")
+    (tmp_path / "slice/worker/cpu.max").write_text("max 100000\n")
+    own = tmp_path / "own"
+    own.write_text("0::/slice/worker\n")
+    assert cgroup_cores(tmp_path, own) == 1.5
+
+
+def test_a_cgroup_path_of_the_host_means_the_mounted_root_inside_a_container(tmp_path: Path) -> None:
+    (tmp_path / "cpu.max").write_text("200000 100000\n")
+    own = tmp_path / "own"
+    own.write_text("0::/system.slice/docker-0123.scope\n")
+    assert cgroup_cores(tmp_path, own) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("0::/a/b\n", ("/a/b", "/")),
+        ("4:cpu,cpuacct:/docker/1\n1:name=systemd:/x\n", ("/", "/docker/1")),
+        ("", ("/", "/")),
+    ],
+)
+def test_a_process_knows_its_cgroups(text: str, paths: tuple[str, str]) -> None:
+    assert own_cgroups(text) == paths
 
 
 def _write_v1(root: Path, quota: str) -> None:
@@ -78,3 +106,30 @@ def test_applying_a_cap_caps_opencv_and_the_environment_of_blas() -> None:
 def test_a_process_counts_its_threads_and_its_cpu_time() -> None:
     assert threads.process_threads() >= 1
     assert threads.process_cpu_seconds() > 0
+
+
+def test_work_is_confined_to_as_many_cores_as_its_cap_threads_and_children_included() -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one core confines by itself")
+    code = (
+        "import os, subprocess, threading;"
+        "from services.kit.threads import confined;"
+        "wait, seen = threading.Event(), [];"
+        "before = os.sched_getaffinity(0);"
+        "early = threading.Thread(target=lambda: (wait.wait(), seen.append(os.sched_getaffinity(0))));"
+        "early.start();"
+        "pin = confined(1); pin.__enter__();"
+        "wait.set(); early.join();"
+        "child = subprocess.run(['nproc'], capture_output=True, text=True).stdout.strip();"
+        "inside = len(os.sched_getaffinity(0));"
+        "pin.__exit__(None, None, None);"
+        "print(len(seen[0]), child, inside, os.sched_getaffinity(0) == before)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert out.split() == ["1", "1", "1", "True"]
+
+
+def test_a_cap_of_all_cores_confines_nothing() -> None:
+    before = os.sched_getaffinity(0)
+    with confined(len(before)):
+        assert os.sched_getaffinity(0) == before

@@ -14,17 +14,28 @@ ROOT = Path(services.orchestrator.__file__).parent
 
 
 def named_calls() -> Iterator[tuple[str, set[str]]]:
-    """(query, parameters) of every `tx.run`, `tx.one` and `tx.all` of the orchestrator."""
+    """(query, parameters) of every call of a transaction in the orchestrator; `**` for those given as a whole."""
     for path in ROOT.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue
-            if node.func.attr in {"run", "one", "all"} and ast.unparse(node.func.value) == "tx":
+            called = f"{ast.unparse(node.func.value).rpartition('_')[2]}.{node.func.attr}"
+            if called in {"tx.run", "tx.one", "tx.all", "tx.last", "database.read"}:
                 (name,) = node.args
-                assert isinstance(name, ast.Constant)
-                assert isinstance(name.value, str)
                 is_open = any(keyword.arg is None for keyword in node.keywords)
-                yield name.value, {k.arg or "**" for k in node.keywords} | ({"**"} if is_open else set())
+                yield named(name), {k.arg or "**" for k in node.keywords} | ({"**"} if is_open else set())
+            elif called == "tx.together":
+                for asked in node.args:
+                    assert isinstance(asked, ast.Tuple)
+                    name, parameters = asked.elts
+                    given = parameters.keys if isinstance(parameters, ast.Dict) else []
+                    yield named(name), {named(key) for key in given} or {"**"}
+
+
+def named(node: ast.expr | None) -> str:
+    assert isinstance(node, ast.Constant)
+    assert isinstance(node.value, str)
+    return node.value
 
 
 def test_every_query_is_used_and_every_used_query_exists() -> None:

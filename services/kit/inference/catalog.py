@@ -1,13 +1,15 @@
 """The models this system knows: what each file is, how it is fed, and whether the file is really it.
 
 The catalog is `models/catalog.toml`. A model's file is looked for in the folder of the setting
-`SCREENALYTICS_MODELS__DIR` first and beside the catalog second. A file whose sha256 is not the catalog's is
-never loaded. A folder of the setting may bring its own `catalog.toml`, whose entries are added and win.
+`SCREENALYTICS_MODELS__DIR` first, then in the overlay that `screenalytics models pull|add` writes, then beside
+the catalog. A file whose sha256 is not the catalog's is never loaded. Each of those folders may bring its own
+`catalog.toml`, whose entries are added and win in the same order.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
@@ -22,6 +24,8 @@ from services.kit.messages import ModelRef
 
 SHIPPED_DIR = Path(__file__).resolve().parents[3] / "models"
 
+CATALOG_FILE = "catalog.toml"
+
 # A name below the folder: no part is `..`, none is hidden, none is empty.
 _PART = r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*"
 _Template = Annotated[list[tuple[float, float]], Field(min_length=5, max_length=5)]
@@ -35,11 +39,12 @@ class ChannelOrder(StrEnum):
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
     file: str = Field(pattern=rf"^{_PART}(/{_PART})*$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     licence: str
     source: str = ""
+    url: str = Field(default="", pattern=r"^(https?://\S+)?$")  # where `models pull` fetches it
     tags: tuple[str, ...] = ()
 
 
@@ -79,7 +84,7 @@ class SimilarityEntry(_Entry):
 CatalogEntry = Annotated[DetectorEntry | EmbedderEntry | SimilarityEntry, Field(discriminator="role")]
 
 
-class _CatalogFile(BaseModel):
+class CatalogFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     defaults: dict[str, str] = {}
@@ -95,15 +100,15 @@ class Catalog:
         self._folders = folders
 
     @classmethod
-    def load(cls, models_dir: Path | None) -> Catalog:
-        """Raises `InvalidSettings` for a damaged catalog or a folder that is not there."""
+    def load(cls, models_dir: Path | None, overlay_dir: Path | None = None) -> Catalog:
+        """An overlay need not exist yet. Raises `InvalidSettings` for a damaged catalog or a missing folder."""
         if models_dir is not None and not models_dir.is_dir():
             raise InvalidSettings(f"SCREENALYTICS_MODELS__DIR names {models_dir}, which is no folder")
-        folders = [SHIPPED_DIR] if models_dir is None else [models_dir, SHIPPED_DIR]
+        folders = [folder for folder in (models_dir, overlay_dir, SHIPPED_DIR) if folder is not None]
         entries: dict[str, CatalogEntry] = {}
         defaults: dict[str, str] = {}
         for folder in reversed(folders):
-            part = _read_catalog(folder / "catalog.toml")
+            part = read_catalog(folder / CATALOG_FILE)
             entries.update({entry.name: entry for entry in part.models})
             defaults.update(part.defaults)
         return cls(entries, defaults, folders)
@@ -138,30 +143,46 @@ class Catalog:
         except KeyError:
             raise InvalidSettings(f"the catalog names no default {role}") from None
 
+    def is_default(self, name: str) -> bool:
+        return name in self._defaults.values()
+
     def ref(self, name: str) -> ModelRef:
         entry = self.entry(name)
         return ModelRef(entry.role, entry.name, entry.sha256)
 
+    def find(self, name: str) -> Path | None:
+        """Where the model's file lies, unverified; None when it is in no folder."""
+        entry = self.entry(name)
+        candidates = (folder / entry.file for folder in self._folders)
+        return next((path for path in candidates if path.is_file()), None)
+
     def path(self, name: str) -> Path:
         """The verified file. Raises `ModelUnusable` when it is missing or is another file."""
-        entry = self.entry(name)
-        for folder in self._folders:
-            path = folder / entry.file
-            if path.is_file():
-                _verify(path, entry)
-                return path
+        entry, path = self.entry(name), self.find(name)
+        if path is not None:
+            _verify(path, entry)
+            return path
         looked = " or ".join(str(folder) for folder in self._folders)
         raise ModelUnusable(
             f"the file {entry.file} of model {name} is not in {looked}",
-            hint="set SCREENALYTICS_MODELS__DIR to a folder that has it; models/README.md says where to get it",
+            hint="set SCREENALYTICS_MODELS__DIR to a folder that has it; models/README.md says where to get it"
+            + (f", or fetch it: screenalytics models pull {name}" if entry.url else ""),
         )
 
 
-def _read_catalog(path: Path) -> _CatalogFile:
+def default_cache_dir() -> Path:
+    """XDG Base Directory Specification: `$XDG_CACHE_HOME`, ignored unless absolute, else `~/.cache`."""
+    configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    base = configured if configured.is_absolute() else Path.home() / ".cache"
+    return base / "screenalytics" / "models"
+
+
+def read_catalog(path: Path) -> CatalogFile:
+    """Raises `InvalidSettings`."""
     if not path.is_file():
-        return _CatalogFile(models=[])
+        return CatalogFile(models=[])
     try:
-        return _CatalogFile.model_validate(tomllib.loads(path.read_text("utf-8")))
+        return CatalogFile.model_validate(tomllib.loads(path.read_text("utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
         raise InvalidSettings(f"{path} is not a model catalog: {error}") from error
 

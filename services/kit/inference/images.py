@@ -8,12 +8,18 @@ import numpy as np
 
 from services.kit.alignment import Image
 from services.kit.inference.catalog import ChannelOrder, DetectorEntry, EmbedderEntry
-from services.kit.inference.session import Tensor
+from services.kit.inference.session import Tensor, TensorSpec
 
 
-def to_batch(images: Sequence[Image], model: DetectorEntry | EmbedderEntry) -> Tensor:
-    """uint8 [H, W, 3] BGR images of one size -> [B, 3, H, W] in the model's dtype, order and scale."""
+def to_batch(images: Sequence[Image], model: DetectorEntry | EmbedderEntry, spec: TensorSpec) -> Tensor:
+    """uint8 [H, W, 3] BGR images of one size -> [B, 3, H, W] in the input's dtype, order and scale.
+
+    `spec` is the session's input. Where it takes pixels and the model itself does not, a head in the graph sees
+    to order and scale (`pixel_head`).
+    """
     batch = np.stack(images).transpose(0, 3, 1, 2)
+    if spec.dtype == "uint8" and model.input_dtype != "uint8":
+        return np.ascontiguousarray(batch)
     if model.channels is ChannelOrder.RGB:
         batch = batch[:, ::-1]
     if model.input_dtype == "uint8":

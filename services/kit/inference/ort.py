@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
-from importlib.metadata import distributions
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import onnxruntime as ort
 
-from services.kit.errors import AcceleratorUnavailable, InvalidSettings, ModelUnusable, StageFailed
+from services.kit.errors import AcceleratorUnavailable, ModelUnusable, StageFailed
+from services.kit.inference.buckets import MAX_BATCH
+from services.kit.inference.catalog import Catalog, default_cache_dir
+from services.kit.inference.distributions import refuse_two_runtimes
+from services.kit.inference.ort_binding import DeviceBinding
+from services.kit.inference.pixel_head import ready_to_run
 from services.kit.inference.placement import (
+    TENSORRT_EP,
     Node,
     Placement,
     Provider,
@@ -22,19 +30,41 @@ from services.kit.inference.placement import (
     fault_of,
     unavailable,
 )
-from services.kit.inference.session import Session, Tensor, TensorSpec
+from services.kit.inference.session import BatchedSession, Session, Tensor, TensorSpec, tiny_feeds
+from services.kit.inference.signature import signature_fault, takes_batches
 
 log = logging.getLogger(__name__)
 
 _NUMPY_DTYPE = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int64)": "int64"}
 
 
-class OrtSession:
-    """One model on one provider; made by `open_session`, which has verified where it executes."""
+@dataclass(frozen=True, slots=True)
+class OrtOptions:
+    """`gpu_mem_limit_bytes` bounds the arena on the device; None leaves all of its memory to the runtime."""
 
-    def __init__(self, session: ort.InferenceSession, placement: Placement) -> None:
+    device_id: int = 0
+    gpu_mem_limit_bytes: int | None = None
+    tensorrt: bool = False
+    cache_dir: Path | None = None
+
+
+class OrtSession:
+    """One model on one provider. `open_session` makes it and has verified where it executes."""
+
+    def __init__(
+        self,
+        session: ort.InferenceSession,
+        placement: Placement,
+        *,
+        name: str = "model",
+        binding: DeviceBinding | None = None,
+        tensorrt: bool = False,
+    ) -> None:
         self._session = session
         self._placement = placement
+        self._name = name
+        self._binding = binding
+        self._tensorrt = tensorrt
         self._inputs = tuple(_spec(value) for value in session.get_inputs())
         self._outputs = tuple(_spec(value) for value in session.get_outputs())
         self._output_names = [spec.name for spec in self._outputs]
@@ -53,86 +83,214 @@ class OrtSession:
 
     def run(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
         try:
-            values = self._session.run(self._output_names, dict(feeds))
+            values = self._binding.run(feeds) if self._binding else self._session.run(self._output_names, feeds)
         except Exception as error:  # the runtime raises opaque classes of its own
-            raise StageFailed(f"ONNX Runtime refused the input: {error}") from error
+            if self._placement.effective is not Provider.CPU:
+                self.verify()  # bad input leaves a device that still works, a lost device does not
+            raise StageFailed(f"ONNX Runtime refused the input of {self._name}: {error}") from error
         return dict(zip(self._output_names, values, strict=True))
 
+    def verify(self) -> None:
+        judge(self._session, self._placement.effective, model=self._name, tensorrt=self._tensorrt)
+        try:
+            self._session.run(self._output_names, tiny_feeds(self._inputs))
+        except Exception as error:  # the runtime raises opaque classes of its own
+            raise unavailable(
+                self._placement.effective,
+                f"it has stopped working: {error}",
+                tried="one tiny inference",
+                model=self._name,
+            ) from error
 
-def open_session(path: Path, *, requested: Provider, allow_cpu: bool, threads: int) -> Session:
+
+class OrtRuntime:
+    """Opens the catalog's models in this process."""
+
+    def __init__(self, catalog: Catalog, options: OrtOptions | None = None) -> None:
+        self._catalog = catalog
+        self._options = options or OrtOptions()
+
+    def open(self, name: str, *, requested: Provider, allow_cpu: bool, threads: int) -> Session:
+        """Raises `AcceleratorUnavailable`, and `ModelUnusable` for a graph that its entry does not describe."""
+        entry = self._catalog.entry(name)
+        path = ready_to_run(self._catalog.path(name), entry, self._options.cache_dir or default_cache_dir())
+        session = open_session(
+            path,
+            requested=requested,
+            allow_cpu=allow_cpu,
+            threads=threads,
+            options=self._options,
+            name=name,
+        )
+        if (fault := signature_fault(entry, session.inputs, session.outputs)) is not None:
+            raise ModelUnusable(f"model {name} is not what its catalog entry describes: {fault}")
+        if not takes_batches(entry, session.inputs, session.outputs):
+            return session
+        is_on_gpu = session.placement.effective is Provider.CUDA
+        return BatchedSession(session, getattr(entry, "max_batch", None) or MAX_BATCH, is_padded=is_on_gpu)
+
+
+def open_session(
+    path: Path,
+    *,
+    requested: Provider,
+    allow_cpu: bool,
+    threads: int,
+    options: OrtOptions | None = None,
+    name: str | None = None,
+) -> Session:
     """A warm session whose every node executes where `requested` says, or on the CPU if `allow_cpu`.
 
     Raises `AcceleratorUnavailable` with what was found, `ModelUnusable` for a file that is no usable graph.
     """
-    _refuse_two_distributions()
+    refuse_two_runtimes()
+    opening = _Opening(path, name or path.stem, threads, options or OrtOptions())
     try:
-        return _open_on(path, requested, threads=threads, requested=requested, reason="")
+        return opening.on(requested)
     except AcceleratorUnavailable as error:
         if requested is Provider.CPU or not allow_cpu:
             raise
         log.warning("falling back to the CPU, as allowed: %s", error.message)
-        return _open_on(path, Provider.CPU, threads=threads, requested=requested, reason=error.message)
+        return opening.on(Provider.CPU, requested=requested, reason=error.message)
 
 
-def _open_on(path: Path, provider: Provider, *, threads: int, requested: Provider, reason: str) -> OrtSession:
-    session = _build(path, provider, threads)
+def judge(
+    session: ort.InferenceSession,
+    requested: Provider,
+    *,
+    model: str,
+    tensorrt: bool = False,
+    said: str = "",
+) -> dict[str, int]:
+    """Nodes per execution provider of a session that executes where it was asked to.
+
+    `said`: what the runtime told of itself while it started.
+    Raises `AcceleratorUnavailable` with what the runtime claims and what it really does.
+    """
     nodes = _assigned_nodes(session)
-    fault = fault_of(provider, session.get_providers(), nodes)
-    if fault is not None:
-        raise unavailable(provider, fault, tried=f"ONNX Runtime {ort.__version__} with {path.name}")
-    session.disable_fallback()
-    placement = Placement(
-        requested=requested,
-        effective=provider,
-        runtime=f"onnxruntime {ort.__version__}",
-        device=_device_name(provider),
-        nodes=count_nodes(nodes),
-        reason=reason,
+    fault = fault_of(requested, session.get_providers(), nodes, tensorrt=tensorrt)
+    if fault is None:
+        return count_nodes(nodes)
+    claimed = f"ONNX Runtime claims device {ort.get_device()} with {', '.join(ort.get_available_providers())}"
+    claimed += f"; it {said}" if said else ""
+    raise unavailable(
+        requested, fault, tried=f"a session of ONNX Runtime {ort.__version__}", model=model, claimed=claimed
     )
-    opened = OrtSession(session, placement)
-    _warm_up(opened, path)
-    return opened
 
 
-def _build(path: Path, provider: Provider, threads: int) -> ort.InferenceSession:
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """What stays the same whichever provider is tried."""
+
+    path: Path
+    name: str
+    threads: int
+    options: OrtOptions
+
+    def on(self, provider: Provider, *, requested: Provider | None = None, reason: str = "") -> OrtSession:
+        is_on_gpu = provider is Provider.CUDA
+        tensorrt = self.options.tensorrt and is_on_gpu
+        said = _preloaded() if is_on_gpu else ""
+        session = self._built(provider)
+        placement = Placement(
+            requested=requested or provider,
+            effective=provider,
+            runtime=f"onnxruntime {ort.__version__}",
+            device=_device_name(provider, self.options.device_id),
+            nodes=judge(session, provider, model=self.name, tensorrt=tensorrt, said=said),
+            reason=reason,
+            warm_up_s=self._warmed_up(session, provider),
+        )
+        session.disable_fallback()
+        binding = DeviceBinding(session, "cuda", self.options.device_id) if is_on_gpu else None
+        return OrtSession(session, placement, name=self.name, binding=binding, tensorrt=tensorrt)
+
+    def _built(self, provider: Provider) -> ort.InferenceSession:
+        try:
+            # From bytes, so that a graph cannot make the runtime read other files as external data. No library
+            # of custom operators is ever registered, so a graph that needs one does not load either.
+            return ort.InferenceSession(
+                self.path.read_bytes(),
+                _session_options(self.threads),
+                providers=_execution_providers(provider, self.options),
+            )
+        except Exception as error:  # the runtime raises opaque classes of its own
+            if provider is Provider.CUDA and "CUDA" in str(error):
+                tried = f"a session of ONNX Runtime {ort.__version__}"
+                raise unavailable(provider, str(error), tried=tried, model=self.name) from error
+            raise ModelUnusable(
+                f"{self.path} is not a model that ONNX Runtime can load: {error}",
+                hint="a model is one ONNX file: its weights inside, and only ONNX's own operators",
+            ) from error
+
+    def _warmed_up(self, session: ort.InferenceSession, provider: Provider) -> float:
+        """Seconds of a first inference: a provider that only breaks when it is used breaks before any task."""
+        feeds = tiny_feeds(tuple(_spec(value) for value in session.get_inputs()))
+        started = perf_counter()
+        try:
+            session.run(None, feeds)
+        except Exception as error:  # the runtime raises opaque classes of its own
+            if provider is Provider.CUDA:
+                raise unavailable(provider, str(error), tried="a first inference", model=self.name) from error
+            raise ModelUnusable(f"the model {self.name} does not run: {error}") from error
+        return round(perf_counter() - started, 3)
+
+
+def _session_options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # a failed provider is judged by the placement, not by stderr
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    providers: list[Any] = [execution_provider(Provider.CPU)]
-    if provider is Provider.CUDA:
+    return options
+
+
+def _execution_providers(provider: Provider, options: OrtOptions) -> list[Any]:
+    """The CPU is always listed, for the shape arithmetic that belongs there; the placement is judged after."""
+    cpu = execution_provider(Provider.CPU)
+    if provider is Provider.CPU:
+        return [cpu]
+    cuda: dict[str, str] = {
+        "device_id": str(options.device_id),
+        "use_tf32": "0",
+        # The arena grows by what is asked for, not to the next power of two.
+        "arena_extend_strategy": "kSameAsRequested",
+        "cudnn_conv_algo_search": "HEURISTIC",
+    }
+    if options.gpu_mem_limit_bytes is not None:
+        cuda["gpu_mem_limit"] = str(options.gpu_mem_limit_bytes)
+    wanted: list[Any] = [(execution_provider(provider), cuda), cpu]
+    return [(TENSORRT_EP, _tensorrt_options(options)), *wanted] if options.tensorrt else wanted
+
+
+def _preloaded() -> str:
+    """Loads NVIDIA's libraries from their wheels, where those are installed; says which cannot be loaded.
+
+    The runtime prints that, on the stream that belongs to a command's result.
+    """
+    with redirect_stdout(StringIO()) as said:
         ort.preload_dlls()
-        providers.insert(0, (execution_provider(provider), {"use_tf32": "0"}))
-    try:
-        # From bytes, so that a graph cannot make the runtime read other files as external data.
-        return ort.InferenceSession(path.read_bytes(), options, providers=providers)
-    except Exception as error:  # the runtime raises opaque classes of its own
-        if provider is Provider.CUDA and "CUDA" in str(error):
-            raise unavailable(provider, str(error), tried=f"ONNX Runtime {ort.__version__}") from error
-        raise ModelUnusable(f"{path} is not a model that ONNX Runtime can load: {error}") from error
+    missing = re.findall(r"Failed to load (\S+):", said.getvalue())
+    return f"cannot load {', '.join(dict.fromkeys(missing))}" if missing else ""
+
+
+def _tensorrt_options(options: OrtOptions) -> dict[str, str]:
+    cache = (options.cache_dir or default_cache_dir()) / "tensorrt"
+    return {
+        "device_id": str(options.device_id),
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": str(cache),
+    }
 
 
 def _assigned_nodes(session: ort.InferenceSession) -> list[Node]:
-    return [
-        Node(node.name, node.op_type, part.ep_name)
-        for part in session.get_provider_graph_assignment_info()
-        for node in part.get_nodes()
-    ]
-
-
-def _warm_up(session: OrtSession, path: Path) -> None:
-    """One inference, so that a provider that only breaks when used breaks before any task."""
-    feeds = {spec.name: np.zeros(_warm_shape(spec), spec.dtype) for spec in session.inputs}
-    started = perf_counter()
-    session.run(feeds)
-    log.debug("warmed %s in %.0f ms", path.name, (perf_counter() - started) * 1e3)
-
-
-def _warm_shape(spec: TensorSpec) -> tuple[int, ...]:
-    image = len(spec.shape) == 4
-    return tuple(size or (64 if image and axis >= 2 else 1) for axis, size in enumerate(spec.shape))
+    """None are told by a session that was not asked to record them, nor by an old runtime."""
+    try:
+        parts = session.get_provider_graph_assignment_info()
+    except Exception:  # noqa: BLE001 - the runtime raises opaque classes of its own
+        return []
+    return [Node(node.name, node.op_type, part.ep_name) for part in parts for node in part.get_nodes()]
 
 
 def _spec(value: Any) -> TensorSpec:
@@ -140,15 +298,5 @@ def _spec(value: Any) -> TensorSpec:
     return TensorSpec(value.name, _NUMPY_DTYPE.get(value.type, value.type), shape)
 
 
-def _device_name(provider: Provider) -> str:
-    return "cpu" if provider is Provider.CPU else "cuda:0"
-
-
-def _refuse_two_distributions() -> None:
-    """Both wheels own the same files; installed together, CUDA usually disappears without a word."""
-    installed = {dist.metadata["Name"].lower() for dist in distributions() if dist.metadata["Name"]}
-    if {"onnxruntime", "onnxruntime-gpu"} <= installed:
-        raise InvalidSettings(
-            "both onnxruntime and onnxruntime-gpu are installed; they overwrite each other",
-            hint="pip uninstall both, then install onnxruntime-gpu alone",
-        )
+def _device_name(provider: Provider, device_id: int) -> str:
+    return "cpu" if provider is Provider.CPU else f"cuda:{device_id}"

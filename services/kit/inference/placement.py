@@ -2,12 +2,13 @@
 
 ONNX Runtime with a missing GPU makes a session on the CPU without an error, and its list of available
 providers names CUDA all the same. So nothing here trusts a list: a placement is judged by the provider the
-session reports and by the provider of every graph node.
+session reports and by the provider of every graph node. Triton says where a model's instances run, and fills
+in the CPU on its own when it sees no GPU and the model does not insist on one; it never tells of nodes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -23,9 +24,12 @@ class Provider(StrEnum):
 
 CPU_EP = "CPUExecutionProvider"
 _EP_OF = {Provider.CUDA: "CUDAExecutionProvider", Provider.CPU: CPU_EP}
-_ACCELERATED = frozenset(
-    {"CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"}
-)
+TENSORRT_EP = "TensorrtExecutionProvider"
+_ACCELERATED = frozenset({"CUDAExecutionProvider", TENSORRT_EP, "NvTensorRTRTXExecutionProvider"})
+_TRITON_KIND_OF = {Provider.CUDA: "KIND_GPU", Provider.CPU: "KIND_CPU"}
+
+# Nodes with such a name work on whole images: no operator makes them shape arithmetic.
+PIXEL_NODE_PREFIX = "pixels/"
 
 # Operators that compute shapes, not pixels: ONNX Runtime keeps them on the CPU on purpose, where their
 # inputs already live, and a copy to the device would only cost time.
@@ -55,6 +59,7 @@ class Placement:
     device: str
     nodes: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
+    warm_up_s: float = 0.0
 
 
 def execution_provider(provider: Provider) -> str:
@@ -70,19 +75,28 @@ def count_nodes(nodes: list[Node]) -> dict[str, int]:
 
 def stray_nodes(nodes: list[Node]) -> list[Node]:
     """Nodes on the CPU that do more than shape arithmetic."""
-    return [n for n in nodes if n.provider not in _ACCELERATED and n.op_type not in SHAPE_ARITHMETIC]
+    return [n for n in nodes if n.provider not in _ACCELERATED and not _is_shape_arithmetic(n)]
 
 
-def fault_of(requested: Provider, session_providers: list[str], nodes: list[Node]) -> str | None:
+def _is_shape_arithmetic(node: Node) -> bool:
+    return node.op_type in SHAPE_ARITHMETIC and not node.name.startswith(PIXEL_NODE_PREFIX)
+
+
+def fault_of(
+    requested: Provider, session_providers: Sequence[str], nodes: list[Node], *, tensorrt: bool = False
+) -> str | None:
     """Why a session does not execute where it was asked to; None when it does.
 
-    `session_providers` is `InferenceSession.get_providers()`, `nodes` the per-node assignment.
+    `session_providers` is `InferenceSession.get_providers()`, `nodes` the per-node assignment. With `tensorrt`
+    the session must be led by TensorRT, not merely by CUDA.
     """
     first = session_providers[0] if session_providers else "none"
     if requested is Provider.CPU:
         return None if first == CPU_EP else f"the session runs on {first}, not on the CPU"
     if first not in _ACCELERATED:
         return f"the session runs on {first}: CUDA could not be initialised"
+    if tensorrt and first != TENSORRT_EP:
+        return f"the session runs on {first}: TensorRT could not be initialised"
     if not nodes:
         return "the runtime does not say where the graph's nodes run"
     stray = stray_nodes(nodes)
@@ -92,9 +106,26 @@ def fault_of(requested: Provider, session_providers: list[str], nodes: list[Node
     return None
 
 
-def unavailable(requested: Provider, reason: str, *, tried: str) -> AcceleratorUnavailable:
+def triton_fault(requested: Provider, kinds: Sequence[str]) -> str | None:
+    """Why a model's instance groups are not what was asked for; None when they are.
+
+    `kinds` are those of the configuration that the server says is in effect, not of the file it was given.
+    """
+    if not kinds:
+        return "the server does not say where the model's instances run"
+    wanted = _TRITON_KIND_OF[requested]
+    others = sorted({kind for kind in kinds if kind != wanted})
+    return f"the server runs it as {', '.join(others)}, not as {wanted}" if others else None
+
+
+def unavailable(
+    requested: Provider, reason: str, *, tried: str, model: str = "", claimed: str = ""
+) -> AcceleratorUnavailable:
+    """What was asked for, what was found, what the runtime had claimed, what was tried, and what to do."""
+    subject = f"{requested} was requested for model {model}" if model else f"{requested} was requested"
+    claims = f"; {claimed}" if claimed else ""
     return AcceleratorUnavailable(
-        f"{requested} was requested and is not available: {reason}; tried {tried}",
+        f"{subject} and is not available: {reason}{claims}; tried {tried}",
         hint="run on a machine with an NVIDIA GPU and its driver, or ask for the CPU with --device cpu, "
         "or permit it with --allow-cpu-fallback",
     )

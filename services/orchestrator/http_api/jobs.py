@@ -8,19 +8,23 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
 from services.kit.inference.placement import Provider
 from services.kit.stages import Stage
+from services.orchestrator.database import Row
 from services.orchestrator.feed import JobFeed
+from services.orchestrator.idempotency import Origin, checked_key
 from services.orchestrator.jobs import ExecutionMode, ExecutionPlace, JobKind, JobRequest, Jobs
 from services.orchestrator.lifecycle import TERMINAL
 from services.orchestrator.profiles import DEFAULT_PROFILE, Profile
 from services.orchestrator.records import Records
+from services.orchestrator.successors import Successors
 
 _KEEP_ALIVE_S = 10.0
+MAX_SEQ = 2**63 - 1
 _PROGRESS_FIELDS = ("phase", "done", "total", "unit", "fraction", "rate", "eta_s", "at")
 
 
@@ -33,6 +37,7 @@ class Submit(BaseModel):
     device: Provider | None = None
     allow_cpu_fallback: bool = False
     acknowledge_zero_rows: bool = False
+    force: bool = False
     overrides: dict[str, Any] = {}
     execution_mode: ExecutionMode | None = None
     execution_place: ExecutionPlace | None = None
@@ -45,20 +50,37 @@ class Submit(BaseModel):
             device=self.device or Provider.CUDA,
             allow_cpu_fallback=self.allow_cpu_fallback,
             acknowledge_zero_rows=self.acknowledge_zero_rows,
+            force=self.force,
             overrides=self.overrides,
             execution_mode=self.execution_mode,
             execution_place=self.execution_place,
         )
 
 
-def routes(jobs: Jobs, records: Records, feed: JobFeed) -> APIRouter:
+class Asker:
+    """Who asks, and by which key, from the headers of the request."""
+
+    def __init__(
+        self,
+        user_agent: Annotated[str, Header()] = "unknown",
+        idempotency_key: Annotated[str | None, Header()] = None,
+    ) -> None:
+        self.name = user_agent[:200]
+        self.key = checked_key(idempotency_key)
+
+
+Asked = Annotated[Asker, Depends()]
+
+
+def routes(jobs: Jobs, successors: Successors, records: Records, feed: JobFeed) -> APIRouter:
     router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
     @router.post("", status_code=202)
-    async def submit(
-        body: Submit, response: Response, user_agent: Annotated[str, Header()] = "unknown"
-    ) -> dict[str, Any]:
-        job_id = await jobs.submit(body.request(), submitted_by=user_agent[:200])
+    async def submit(body: Submit, response: Response, asked: Asked) -> dict[str, Any]:
+        job_id = await jobs.submit(body.request(), submitted_by=asked.name, origin=Origin(asked.key))
+        return await accepted(job_id, response)
+
+    async def accepted(job_id: str, response: Response) -> dict[str, Any]:
         response.headers["Location"] = f"/v1/jobs/{job_id}"
         return await records.job(job_id)
 
@@ -75,13 +97,43 @@ def routes(jobs: Jobs, records: Records, feed: JobFeed) -> APIRouter:
     async def get_job(job_id: str) -> dict[str, Any]:
         return await records.job(job_id)
 
+    @router.get("/{job_id}/dead-letters")
+    async def dead_letters(job_id: str) -> dict[str, Any]:
+        """Tasks that get no further attempt, each with the reason and the last lines of its log."""
+        return {"dead_letters": await records.dead_letters(job_id)}
+
     @router.post("/{job_id}:cancel")
     async def cancel(job_id: str) -> dict[str, Any]:
         await jobs.cancel(job_id)
         return await records.job(job_id)
 
+    @router.post("/{job_id}:retry", status_code=202)
+    async def retry(job_id: str, response: Response, asked: Asked) -> dict[str, Any]:
+        """A new job with the same request, which begins its unfinished stages anew."""
+        new_id = await successors.retry(job_id, submitted_by=asked.name, idempotency_key=asked.key)
+        return await accepted(new_id, response)
+
+    @router.post("/{job_id}:resume", status_code=202)
+    async def resume(job_id: str, response: Response, asked: Asked) -> dict[str, Any]:
+        """A new job with the same request, which goes on from the finished tasks."""
+        new_id = await successors.resume(job_id, submitted_by=asked.name, idempotency_key=asked.key)
+        return await accepted(new_id, response)
+
+    @router.get("/{job_id}/logs")
+    async def logs(
+        job_id: str,
+        quiet: bool = True,
+        after: Annotated[int, Query(ge=0, le=MAX_SEQ)] = 0,
+        limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
+    ) -> dict[str, Any]:
+        """Lines with a `seq` above `after`; quietly, without the noisy ones."""
+        rows = await records.logs(job_id, after=after, quiet=quiet, limit=limit)
+        return {"lines": [event_shown(row) for row in rows], "next_after": rows[-1]["seq"] if rows else after}
+
     @router.get("/{job_id}/events")
-    async def events(job_id: str, last_event_id: Annotated[int, Header(ge=0)] = 0) -> StreamingResponse:
+    async def events(
+        job_id: str, last_event_id: Annotated[int, Header(ge=0, le=MAX_SEQ)] = 0
+    ) -> StreamingResponse:
         """State changes and log lines by their `seq`; progress as snapshots without an id; `end` at the end."""
         await records.job(job_id)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -89,6 +141,10 @@ def routes(jobs: Jobs, records: Records, feed: JobFeed) -> APIRouter:
         return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
 
     return router
+
+
+def event_shown(row: Row) -> dict[str, Any]:
+    return {"seq": row["seq"], "at": row["at"].isoformat(), "stage": row["stage"], **row["payload"]}
 
 
 async def _events(job_id: str, after: int, records: Records, feed: JobFeed) -> AsyncIterator[str]:
@@ -101,8 +157,7 @@ async def _events(job_id: str, after: int, records: Records, feed: JobFeed) -> A
             rows = await records.events(job_id, after=after)
             for row in rows:
                 after = row["seq"]
-                data = {"seq": after, "at": row["at"].isoformat(), "stage": row["stage"], **row["payload"]}
-                yield _sse(row["type"], data, event_id=after)
+                yield _sse(row["type"], event_shown(row), event_id=after)
             for data in _fresh_progress(job, shown):
                 yield _sse("progress", data)
             if job["state"] in TERMINAL and not rows:

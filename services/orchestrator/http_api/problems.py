@@ -15,6 +15,7 @@ from services.kit.errors import InvalidRequest, ScreenalyticsError
 log = logging.getLogger(__name__)
 
 _TYPE = "urn:screenalytics:problem:"
+_RETRY_AFTER_S = "2"
 
 
 def problem(error: ScreenalyticsError, *, status: int | None = None) -> Response:
@@ -29,7 +30,8 @@ def problem(error: ScreenalyticsError, *, status: int | None = None) -> Response
         **error.extras,
     }
     # Escaped, since what is quoted from a request may be no text that UTF-8 can carry.
-    return Response(json.dumps(body), number, media_type="application/problem+json")
+    headers = {"Retry-After": _RETRY_AFTER_S} if number == 503 else None
+    return Response(json.dumps(body), number, headers, media_type="application/problem+json")
 
 
 def install(app: FastAPI) -> None:

@@ -64,7 +64,7 @@ StartWorker = Callable[..., AbstractAsyncContextManager[RunningWorker]]
 async def agents(parts: Parts) -> AsyncIterator[Parts]:
     """`parts`, of which the agents that move a job forward are running."""
     await parts.desk.start()
-    feed = JobFeed(parts.database.dsn, on_outbox=parts.relay.wake)
+    feed = JobFeed(parts.database.dsn, on_outbox=parts.relay.wake, on_job_ended=parts.silencer.wake)
     loops = (parts.relay, feed, parts.results, parts.silencer, parts.logbook)
     running = [asyncio.create_task(agent.run()) for agent in loops]
     yield parts
@@ -83,9 +83,10 @@ def start_worker(parts: Parts, nats_server: EmbeddedNats, tmp_path: Path) -> Sta
         thread_cap: int = 2,
         is_explicit: bool = False,
         drain_grace_s: float = 10.0,
+        nats_url: str = nats_server.url,
     ) -> AsyncIterator[RunningWorker]:
         pool = ModelPool(catalog or Catalog.load(None), requested=Provider.CPU, allow_cpu=False)
-        nc = await bus.connect(nats_server.url, name=stage)
+        nc = await bus.connect(nats_url, name=stage)
         metrics = WorkerMetrics(thread_cap=thread_cap)
         scratch_dir = tmp_path / f"scratch-{id(pool)}"
         worker = Worker(

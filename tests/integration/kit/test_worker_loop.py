@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from contextlib import AsyncExitStack
 from typing import Any
@@ -62,6 +63,28 @@ async def test_what_a_handler_logs_stands_in_the_jobs_events(agents: Parts, star
             return found if len(found) == 5 else None
 
         assert "working on segment 2" in await until(lines)
+
+
+async def test_what_libraries_warn_of_and_a_traceback_stand_there_too(
+    agents: Parts, start_worker: StartWorker
+) -> None:
+    def broken(_: TaskContext) -> Outcome:
+        logging.getLogger("alibrary").warning("[ WARN:0@1.2] a plugin is missing")
+        raise ZeroDivisionError("a bug")
+
+    await agents.upload()
+    job_id = await agents.limited(jobs=JobsSettings(max_attempts=1)).submit(JobKind.DETECT_TRACK)
+    async with start_worker(broken):
+        assert await ended(agents, job_id) == "failed"
+
+        async def lines() -> list[dict[str, Any]] | None:
+            rows = await agents.records.logs(job_id, after=0, quiet=False, limit=9)
+            return [row["payload"] for row in rows] if len(rows) == 2 else None
+
+        noisy, traceback = await until(lines)
+    assert (noisy["level"], noisy["noise_rule"], noisy["line"]) == ("warning", "opencv", 1)
+    assert (traceback["level"], traceback["is_noisy"], traceback["line"]) == ("error", False, 2)
+    assert "ZeroDivisionError: a bug" in traceback["message"]
 
 
 async def test_a_queue_is_empty_once_its_work_is_done(agents: Parts, start_worker: StartWorker) -> None:
@@ -238,7 +261,7 @@ async def test_a_worker_waits_for_an_orchestrator_that_is_away(
         await until(has_asked)
         assert (await parts.states(job_id))[0] == "queued"
         await parts.desk.start()
-        consumer = ResultConsumer(parts.nc, parts.database, parts.settings.jobs)
+        consumer = ResultConsumer(parts.nc, parts.database, parts.settings.jobs, parts.store)
         running.append(asyncio.create_task(consumer.run()))
         assert await ended(parts, job_id) == "succeeded"
     for task in running:
@@ -260,7 +283,7 @@ async def test_a_broker_that_lost_everything_loses_no_job(agents: Parts, start_w
         for name in (bus.TASKS_STREAM, bus.RESULTS_STREAM, bus.LOGS_STREAM):
             await js.delete_stream(name)
         held.release.set()
-        await agents.rows("UPDATE tasks SET created_at = created_at - interval '1 minute'")
+        await agents.rows("UPDATE outbox SET created_at = created_at - interval '1 minute'")
         await agents.reaper.reap()
         assert await ended(agents, job_id) == "succeeded"
 

@@ -40,7 +40,7 @@ async def test_the_closed_sets_are_those_of_the_code(parts: Parts) -> None:
     assert await checked(parts, "stage_runs", "stage") == set(Stage)
     assert await checked(parts, "jobs", "kind") == set(JobKind)
     assert await checked(parts, "tasks", "kind") == set(TaskKind)
-    assert await checked(parts, "attempts", "state") == set(TaskOutcome) | {"open", "fenced"}
+    assert await checked(parts, "attempts", "state") == set(TaskOutcome) | {"open", "fenced", "abandoned"}
 
 
 @pytest.mark.usefixtures("own_database")

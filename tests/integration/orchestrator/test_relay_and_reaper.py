@@ -38,7 +38,7 @@ async def relayed(parts: Parts, relay: OutboxRelay | None = None) -> None:
 
 
 async def aged(parts: Parts) -> None:
-    await parts.rows("UPDATE tasks SET created_at = created_at - interval '1 minute'")
+    await parts.rows("UPDATE outbox SET created_at = created_at - interval '1 minute'")
 
 
 async def test_a_task_is_published_once_and_marked_sent(parts: Parts) -> None:
@@ -160,7 +160,7 @@ async def test_the_silencer_tells_workers_until_they_have_let_go(parts: Parts) -
     await parts.report(task, attempt_id, TaskOutcome.HANDED_BACK)
     await parts.rows("UPDATE jobs SET finished_at = finished_at - interval '1 minute'")
     async with parts.database.transaction() as tx:
-        assert await tx.all("jobs_to_silence") == []
+        assert await tx.all("jobs_to_silence", worker_expiry_s=bus.WORKER_EXPIRY_S) == []
     running.cancel()
 
 

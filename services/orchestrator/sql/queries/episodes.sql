@@ -11,6 +11,11 @@ UPDATE episodes SET superseded_at = now() WHERE ep_id = %(ep_id)s AND superseded
 -- name: current_episode
 SELECT * FROM episodes WHERE ep_id = %(ep_id)s AND superseded_at IS NULL;
 
+-- name: current_episode_of_job
+-- No row once the episode that the job works on was replaced.
+SELECT e.* FROM episodes e JOIN jobs j USING (episode_uid)
+WHERE j.job_id = %(job_id)s AND e.superseded_at IS NULL;
+
 -- name: list_episodes
 SELECT * FROM episodes
 WHERE superseded_at IS NULL AND ep_id > %(after)s

@@ -1,9 +1,13 @@
 -- name: insert_job
 INSERT INTO jobs (job_id, episode_uid, kind, state, profile, requested_device, allow_cpu_fallback,
-                  submitted_by, warnings)
+                  submitted_by, warnings, request, force, idempotency_key, retry_of, resume_of)
 VALUES (%(job_id)s, %(episode_uid)s, %(kind)s, 'waiting', %(profile)s, %(requested_device)s,
-        %(allow_cpu_fallback)s, %(submitted_by)s, %(warnings)s)
+        %(allow_cpu_fallback)s, %(submitted_by)s, %(warnings)s, %(request)s, %(force)s,
+        %(idempotency_key)s, %(retry_of)s, %(resume_of)s)
 RETURNING *;
+
+-- name: job_by_key
+SELECT job_id, request, retry_of, resume_of FROM jobs WHERE idempotency_key = %(idempotency_key)s;
 
 -- name: insert_stage_run
 INSERT INTO stage_runs (run_id, job_id, episode_uid, stage, position, state, provider, config, models,
@@ -21,14 +25,40 @@ LIMIT 1;
 -- name: get_job
 SELECT j.*, e.ep_id FROM jobs j JOIN episodes e USING (episode_uid) WHERE job_id = %(job_id)s;
 
--- name: list_jobs
-SELECT DISTINCT j.*, e.ep_id FROM jobs j
+-- name: jobs_with_runs
+-- Jobs as the API shows them, whole, in one query: one by its id, or the newest that fit.
+SELECT j.*, e.ep_id, e.media_info, shown.runs
+FROM jobs j
 JOIN episodes e USING (episode_uid)
-LEFT JOIN stage_runs r USING (job_id)
-WHERE (%(ep_id)s::text IS NULL OR e.ep_id = %(ep_id)s)
-  AND (%(stage)s::text IS NULL OR r.stage = %(stage)s)
+CROSS JOIN LATERAL (
+    SELECT jsonb_agg(to_jsonb(run) ORDER BY run.position) AS runs FROM (
+        SELECT r.run_id, r.stage, r.position, r.state, r.provider, r.resolved_device, r.skip_reason, r.counts,
+               r.zero_rows, r.warnings, r.fingerprint, r.reused_run_id, r.error_code, r.error_message,
+               r.queued_at, r.started_at, r.finished_at,
+               round(extract(epoch FROM r.finished_at - r.started_at), 3) AS runtime_s,
+               EXISTS (
+                   SELECT 1 FROM workers w
+                   WHERE w.stage = r.stage AND w.effective_provider = r.provider
+                     AND w.state IN ('ready', 'busy')
+                     AND w.last_seen_at > now() - make_interval(secs => %(worker_expiry_s)s)
+               ) AS has_worker,
+               (
+                   SELECT coalesce(jsonb_agg(jsonb_build_object(
+                       'kind', t.kind, 'ordinal', t.ordinal, 'state', t.state, 'progress', t.progress,
+                       'segment', t.message -> 'segment'
+                   ) ORDER BY t.kind, t.ordinal), '[]')
+                   FROM tasks t WHERE t.run_id = r.run_id
+               ) AS tasks
+        FROM stage_runs r WHERE r.job_id = j.job_id
+    ) run
+) shown
+WHERE (%(job_id)s::text IS NULL OR j.job_id = %(job_id)s)
+  AND (%(ep_id)s::text IS NULL OR e.ep_id = %(ep_id)s)
   AND (NOT %(active)s OR j.state IN ('waiting', 'queued', 'running'))
-  AND (NOT %(active)s OR %(stage)s::text IS NULL OR r.state IN ('waiting', 'queued', 'running'))
+  AND (%(stage)s::text IS NULL OR EXISTS (
+      SELECT 1 FROM stage_runs r
+      WHERE r.job_id = j.job_id AND r.stage = %(stage)s
+        AND (NOT %(active)s OR r.state IN ('waiting', 'queued', 'running'))))
 ORDER BY j.created_at DESC LIMIT %(limit)s;
 
 -- name: lock_job
@@ -36,14 +66,19 @@ ORDER BY j.created_at DESC LIMIT %(limit)s;
 SELECT j.*, e.ep_id FROM jobs j JOIN episodes e USING (episode_uid)
 WHERE job_id = %(job_id)s FOR UPDATE OF j;
 
+-- name: lock_job_of_task
+SELECT j.*, e.ep_id FROM jobs j JOIN episodes e USING (episode_uid)
+WHERE job_id = (SELECT t.job_id FROM tasks t WHERE t.task_id = %(task_id)s) FOR UPDATE OF j;
+
+-- name: lock_run_of_task
+SELECT * FROM stage_runs
+WHERE run_id = (SELECT t.run_id FROM tasks t WHERE t.task_id = %(task_id)s) FOR UPDATE;
+
 -- name: lock_run
 SELECT * FROM stage_runs WHERE run_id = %(run_id)s FOR UPDATE;
 
 -- name: runs_of_job
 SELECT * FROM stage_runs WHERE job_id = %(job_id)s ORDER BY position;
-
--- name: runs_of_jobs
-SELECT * FROM stage_runs WHERE job_id = ANY(%(job_ids)s) ORDER BY job_id, position;
 
 -- name: move_job
 UPDATE jobs SET
@@ -60,7 +95,8 @@ UPDATE stage_runs SET
     error_code = coalesce(%(error_code)s, error_code),
     error_message = coalesce(%(error_message)s, error_message),
     skip_reason = %(skip_reason)s,
-    queued_at = CASE WHEN %(state)s = 'queued' THEN now() ELSE queued_at END,
+    queued_at = CASE WHEN %(state)s = 'queued' OR (%(state)s = 'succeeded' AND queued_at IS NULL)
+                     THEN now() ELSE queued_at END,
     started_at = CASE WHEN %(state)s = 'running' THEN now() ELSE started_at END,
     finished_at = CASE WHEN %(state)s IN ('succeeded', 'failed', 'cancelled', 'skipped') THEN now() END
 WHERE run_id = %(run_id)s;
@@ -75,6 +111,28 @@ UPDATE stage_runs r SET
     zero_rows = %(zero_rows)s,
     resolved_device = r.executions -> -1 ->> 'resolved_device'
 WHERE run_id = %(run_id)s;
+
+-- name: equal_runs
+-- Finished runs that worked from the same facts, each with a result of its own, newest first.
+SELECT * FROM stage_runs
+WHERE episode_uid = %(episode_uid)s AND stage = %(stage)s AND fingerprint = %(fingerprint)s
+  AND state = 'succeeded' AND reused_run_id IS NULL
+ORDER BY finished_at DESC LIMIT %(limit)s;
+
+-- name: run_by_fingerprint
+SELECT * FROM stage_runs
+WHERE job_id = %(job_id)s AND stage = %(stage)s AND fingerprint = %(fingerprint)s;
+
+-- name: take_over_outcome
+-- Another run's result is this one's too, with where and how it was made.
+UPDATE stage_runs r SET
+    reused_run_id = s.run_id, counts = s.counts, zero_rows = s.zero_rows, resolved_device = s.resolved_device,
+    warnings = s.warnings, executions = s.executions
+FROM stage_runs s WHERE r.run_id = %(run_id)s AND s.run_id = %(source_run_id)s;
+
+-- name: take_over_executions
+UPDATE stage_runs r SET warnings = s.warnings, executions = s.executions
+FROM stage_runs s WHERE r.run_id = %(run_id)s AND s.run_id = %(source_run_id)s;
 
 -- name: append_execution
 UPDATE stage_runs SET
@@ -99,17 +157,24 @@ UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, now()) WHERE
 
 -- name: jobs_to_silence
 -- Jobs that have just ended, whose tasks may still stand in the queue, and those of which some worker has
--- not let go yet.
-SELECT j.job_id FROM jobs j
-WHERE j.state IN ('cancelled', 'failed')
-  AND (j.finished_at > now() - interval '5 seconds'
-       OR j.finished_at > now() - interval '10 minutes'
-          AND EXISTS (SELECT 1 FROM attempts a WHERE a.job_id = j.job_id AND a.state = 'open'));
+-- not let go yet: one that was heard lately, or one that may only be out of reach.
+SELECT job_id FROM jobs
+WHERE state IN ('failed', 'cancelled') AND finished_at > now() - interval '5 seconds'
+UNION
+SELECT a.job_id FROM attempts a
+JOIN jobs j USING (job_id)
+LEFT JOIN workers w USING (worker_id)
+WHERE a.state = 'open' AND j.state IN ('failed', 'cancelled')
+  AND (j.finished_at > now() - interval '10 minutes'
+       OR w.last_seen_at > now() - make_interval(secs => %(worker_expiry_s)s));
 
 -- name: runs_without_marker
-SELECT r.*, e.ep_id, j.requested_device, j.execution_mode, j.execution_place FROM stage_runs r
+SELECT r.*, e.ep_id, j.requested_device, j.execution_mode, j.execution_place, s.started_at AS made_from,
+       s.finished_at AS made_until
+FROM stage_runs r
 JOIN jobs j USING (job_id)
 JOIN episodes e ON e.episode_uid = r.episode_uid
+JOIN stage_runs s ON s.run_id = coalesce(r.reused_run_id, r.run_id)
 WHERE r.state = 'succeeded' AND r.marker_written_at IS NULL
 ORDER BY r.finished_at LIMIT 100;
 

@@ -237,7 +237,7 @@ class TaskResult(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., run_id: _Optional[str] = ..., task_id: _Optional[str] = ..., attempt_id: _Optional[str] = ..., worker_id: _Optional[str] = ..., outcome: _Optional[str] = ..., outputs: _Optional[_Iterable[_Union[ArtifactRef, _Mapping]]] = ..., segments: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ..., media_info: _Optional[_Union[MediaInfo, _Mapping]] = ..., counts: _Optional[_Mapping[str, int]] = ..., execution: _Optional[_Union[Execution, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., error_code: _Optional[str] = ..., error_message: _Optional[str] = ..., retry_after_s: _Optional[float] = ..., log_tail: _Optional[_Iterable[str]] = ..., started_at: _Optional[str] = ..., finished_at: _Optional[str] = ...) -> None: ...
 
 class LogLine(_message.Message):
-    __slots__ = ("job_id", "run_id", "task_id", "attempt_id", "stage", "level", "message", "is_noisy", "at")
+    __slots__ = ("job_id", "run_id", "task_id", "attempt_id", "stage", "level", "message", "is_noisy", "at", "line")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
@@ -247,6 +247,7 @@ class LogLine(_message.Message):
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     IS_NOISY_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     run_id: str
     task_id: str
@@ -256,7 +257,8 @@ class LogLine(_message.Message):
     message: str
     is_noisy: bool
     at: str
-    def __init__(self, job_id: _Optional[str] = ..., run_id: _Optional[str] = ..., task_id: _Optional[str] = ..., attempt_id: _Optional[str] = ..., stage: _Optional[str] = ..., level: _Optional[str] = ..., message: _Optional[str] = ..., is_noisy: _Optional[bool] = ..., at: _Optional[str] = ...) -> None: ...
+    line: int
+    def __init__(self, job_id: _Optional[str] = ..., run_id: _Optional[str] = ..., task_id: _Optional[str] = ..., attempt_id: _Optional[str] = ..., stage: _Optional[str] = ..., level: _Optional[str] = ..., message: _Optional[str] = ..., is_noisy: _Optional[bool] = ..., at: _Optional[str] = ..., line: _Optional[int] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("job_id", "run_id", "task_id", "attempt_id", "generation", "stage", "phase", "done", "total", "unit", "at")

@@ -1,0 +1,1 @@
+"""`screenalytics doctor`: whether this machine can do what it is asked to."""

@@ -1,0 +1,51 @@
+"""Jobs and their stage runs as the API shows them, from rows of `jobs_with_runs`. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.orchestrator.database import Row, as_json
+from services.orchestrator.progress import run_progress
+
+_JOB_FIELDS = (
+    "job_id", "ep_id", "episode_uid", "kind", "state", "profile", "requested_device", "allow_cpu_fallback",
+    "force", "retry_of", "resume_of", "created_at", "started_at", "finished_at", "submitted_by",
+    "cancel_requested_at", "execution_mode", "execution_place",
+)  # fmt: skip
+_RUN_FIELDS = (
+    "run_id", "stage", "state", "provider", "resolved_device", "skip_reason", "counts", "warnings",
+    "fingerprint", "reused_run_id", "queued_at", "started_at", "finished_at", "runtime_s",
+)  # fmt: skip
+
+
+def job_shown(job: Row) -> dict[str, Any]:
+    runs = [_run_shown(run, job) for run in job["runs"]]
+    worked = [run for run in runs if run["state"] != "skipped"]
+    return {
+        **{name: as_json(job[name]) for name in _JOB_FIELDS},
+        "reused": bool(worked) and all(run["reused"] for run in worked),
+        "warnings": [*job["warnings"], *(w for run in runs for w in run["warnings"])],
+        "error": _error_shown(job),
+        "stages": runs,
+    }
+
+
+def _run_shown(run: Row, job: Row) -> dict[str, Any]:
+    unserved = run["state"] == "queued" and not run["has_worker"]
+    return {
+        **{name: run[name] for name in _RUN_FIELDS},
+        "requested_device": job["requested_device"],
+        "reused": run["reused_run_id"] is not None,
+        "zero_rows": bool(run["zero_rows"]),
+        "waiting_for": f"a worker of {run['stage']} on {run['provider']}" if unserved else None,
+        "error": _error_shown(run),
+        "tasks_done": sum(task["state"] == "done" for task in run["tasks"]),
+        "tasks_total": len(run["tasks"]),
+        "progress": run_progress(run["tasks"]),
+    }
+
+
+def _error_shown(row: Row) -> dict[str, str] | None:
+    if row["error_code"] is None:
+        return None
+    return {"code": row["error_code"], "message": row["error_message"]}
