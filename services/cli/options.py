@@ -179,8 +179,8 @@ DeviceOption = Annotated[
 FallbackOption = Annotated[
     bool, typer.Option("--allow-cpu-fallback", help="Run on the CPU where the GPU is missing.")
 ]
-ForceOption = Annotated[bool, typer.Option("--force", help="Work anew where equal results are there.")]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.", show_default=False)]
+ForceOption = Annotated[bool, typer.Option("--force", help="Work anew where equal results are there.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON line on stdout, the last.")]
 EpIdOption = Annotated[
     str | None,

@@ -49,10 +49,7 @@ MOVED_BY: Mapping[tuple[State, State], str] = {
     (State.QUEUED, State.RUNNING): "`ClaimDesk`: a worker claimed a task",
     (State.QUEUED, State.FAILED): "`Reaper`: no worker served its route in time",
     (State.QUEUED, State.CANCELLED): "`Jobs.cancel`",
-    (State.RUNNING, State.SUCCEEDED): "`ResultConsumer`: the last task's result was accepted",
-    (
-        State.RUNNING,
-        State.FAILED,
-    ): "`ResultConsumer`: rejected; `ClaimDesk`: attempts used up; `Reaper`: overdue",
+    (State.RUNNING, State.SUCCEEDED): "`Pipeline`: the last task's result was accepted",
+    (State.RUNNING, State.FAILED): "rejected, attempts used up (`bury_task`), or past its time (`Reaper`)",
     (State.RUNNING, State.CANCELLED): "`Jobs.cancel`",
 }
