@@ -32,7 +32,7 @@ SELECT j.*, e.ep_id, e.media_info, shown.runs
 FROM jobs j
 JOIN episodes e USING (episode_uid)
 CROSS JOIN LATERAL (
-    SELECT jsonb_agg(to_jsonb(run) ORDER BY run.position) AS runs FROM (
+    SELECT coalesce(jsonb_agg(to_jsonb(run) ORDER BY run.position), '[]') AS runs FROM (
         SELECT r.run_id, r.stage, r.position, r.state, r.provider, r.resolved_device, r.skip_reason, r.counts,
                r.zero_rows, r.warnings, r.fingerprint, r.reused_run_id, r.error_code, r.error_message,
                r.queued_at, r.started_at, r.finished_at,
