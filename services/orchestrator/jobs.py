@@ -246,8 +246,7 @@ class Jobs:
 
     async def _available_routes(self) -> set[tuple[str, str]]:
         declared = {tuple(route.split("/")) for route in self._settings.routes.declared}
-        async with self._database.transaction() as tx:
-            rows = await tx.all("live_routes", expiry_s=bus.WORKER_EXPIRY_S)
+        rows = await self._database.read("live_routes", expiry_s=bus.WORKER_EXPIRY_S)
         return {(a, b) for a, b in declared} | {(row["stage"], row["effective_provider"]) for row in rows}
 
     async def _conflict(self, request: JobRequest) -> Conflict:
