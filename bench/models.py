@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "models" / "training"))
 
-from agreement import Agreement, agree
+from agreement import CONFIRMING_SCORE, Agreement, agree
 from opened import ChipEmbedder, open_detector
 from sources import Image, Split, frames, people, read_image
 from verification import verification
@@ -60,7 +60,8 @@ class Pair:
 
 
 def measure_detectors(catalog: Catalog, pair: Pair, media: Path, frames_apart: int) -> Figures:
-    student, teacher = open_detector(catalog, pair.student), open_detector(catalog, pair.teacher)
+    student = open_detector(catalog, pair.student)
+    teacher = open_detector(catalog, pair.teacher, score_threshold=CONFIRMING_SCORE)
     trained_on = Split.load().clips_for_training
     clips: Figures = {}
     timed: list[Image] = []

@@ -27,12 +27,12 @@ BATCH = 32
 Vectors = NDArray[np.float32]
 
 
-def open_detector(catalog: Catalog, name: str) -> FaceDetector:
+def open_detector(catalog: Catalog, name: str, *, score_threshold: float = SCORE_THRESHOLD) -> FaceDetector:
     return FaceDetector(
         _session(catalog, name),
         catalog.detector(name),
         long_side_px=LONG_SIDE_PX,
-        score_threshold=SCORE_THRESHOLD,
+        score_threshold=score_threshold,
         nms_iou=NMS_IOU,
     )
 

@@ -1,8 +1,8 @@
 """How far a student detector finds the faces that its teacher finds.
 
 Recall: of the teacher's faces of at least LARGE_PX and at least SURE_SCORE, how many the student has above
-STUDENT_SCORE. Precision: of the student's large faces above STUDENT_SCORE, how many the teacher has at any
-score it was asked for. Landmarks: mean distance in the teacher's eye distances, over the matched faces.
+STUDENT_SCORE. Precision: of the student's large faces above STUDENT_SCORE, how many the teacher has at
+CONFIRMING_SCORE. Landmarks: mean distance in the teacher's eye distances, over the matched faces.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from services.detector.families import Detections
 
 LARGE_PX = 40
 SURE_SCORE = 0.7
-STUDENT_SCORE = 0.6
+STUDENT_SCORE = 0.5  # the system's own threshold
+CONFIRMING_SCORE = 0.3  # a teacher's face of at least this says that there is one
 MATCH_IOU = 0.4
 
 

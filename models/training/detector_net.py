@@ -5,7 +5,7 @@ Its outputs mean what YuNet's do (`services/detector/yunet.py`), but for one sco
 
 from __future__ import annotations
 
-from embedder_net import ConvNorm, Residual
+from embedder_net import PIXEL_MEAN, PIXEL_SCALE, ConvNorm, Residual
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -35,7 +35,7 @@ class DetectorNet(nn.Module):
             nn.init.constant_(output.bias[:1], -4.0)  # almost every cell is no face
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        x = self.stem((x - 127.5) / 64.0)
+        x = self.stem((x - PIXEL_MEAN) / PIXEL_SCALE)
         fine = self.fine(x)
         middle = self.middle(fine)
         coarse = self.coarse(middle)

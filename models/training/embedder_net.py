@@ -8,6 +8,7 @@ from torch import Tensor, nn
 DIMENSIONS = 256
 WIDTHS = (24, 48, 96, 192)
 BLOCKS = (1, 2, 1)
+PIXEL_MEAN, PIXEL_SCALE = 127.5, 64.0
 
 
 class ConvNorm(nn.Module):
@@ -50,5 +51,5 @@ class EmbedderNet(nn.Module):
         self.head = nn.Linear(WIDTHS[-1], DIMENSIONS)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.layers((x - 127.5) / 64.0)
+        x = self.layers((x - PIXEL_MEAN) / PIXEL_SCALE)
         return self.head(self.pool(x).flatten(1))

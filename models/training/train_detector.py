@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import openvino
 import torch
-from agreement import Agreement, agree
+from agreement import CONFIRMING_SCORE, Agreement, agree
 from crops import TEACHER_DETECTOR, teacher_detector
 from detector_net import STRIDES, DetectorNet
 from numpy.typing import NDArray
@@ -183,7 +183,7 @@ def to_input(images: NDArray[np.uint8]) -> torch.Tensor:
 
 def _measured_frames(media: Path, models: Path) -> Iterator[tuple[Image, Detections]]:
     """Frames of held-out clips with the teacher's faces."""
-    detector = teacher_detector(models, threads=1, score_threshold=0.5)
+    detector = teacher_detector(models, threads=1, score_threshold=CONFIRMING_SCORE)
     for clip in Split.load().clips_held_out:
         if clip in MEASURED_FRAMES_APART:
             for _, image in frames(media / clip, MEASURED_FRAMES_APART[clip]):

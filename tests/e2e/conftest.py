@@ -38,7 +38,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Command:
-    """The `screenalytics` command in an environment that finds the test models and no other system."""
+    """The `screenalytics` command in an environment that finds the models that ship and no other system."""
 
     env: dict[str, str]
 
@@ -59,22 +59,21 @@ class Command:
 
 
 @pytest.fixture(scope="session")
-def screenalytics(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Command:
+def screenalytics(tmp_path_factory: pytest.TempPathFactory) -> Command:
     foreign = {name: value for name, value in os.environ.items() if not name.startswith("SCREENALYTICS_")}
     own = {
         "PYTHONPATH": str(_ROOT),
         "XDG_DATA_HOME": str(tmp_path_factory.mktemp("xdg")),
         "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state")),
-        "SCREENALYTICS_MODELS__DIR": str(models_dir),
         "SCREENALYTICS_THREADS__MAX_CPU": "1",
     }
     return Command(foreign | own)
 
 
 @pytest.fixture(scope="session")
-def system(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemHandle]:
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemHandle]:
     data_dir = tmp_path_factory.mktemp("system") / "data"
-    settings = LocalSettings(data_dir=data_dir, device=Provider.CPU, models_dir=models_dir, threads=1)
+    settings = LocalSettings(data_dir=data_dir, device=Provider.CPU, threads=1)
     with start_system(settings) as handle:
         yield handle
 

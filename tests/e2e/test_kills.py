@@ -17,9 +17,9 @@ _RETRY_FOR_S = 60.0
 
 
 @pytest.fixture(scope="module")
-def own_system(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemHandle]:
+def own_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemHandle]:
     """Not shared: its processes are killed."""
-    settings = LocalSettings(tmp_path_factory.mktemp("kills") / "data", Provider.CPU, models_dir=models_dir)
+    settings = LocalSettings(tmp_path_factory.mktemp("kills") / "data", Provider.CPU)
     with start_system(settings) as handle:
         yield handle
 

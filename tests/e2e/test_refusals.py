@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from services.kit.inference.catalog import SHIPPED_DIR
 from services.local import SystemHandle, read_state
 
 
@@ -45,19 +46,19 @@ def test_a_system_on_the_cpu_refuses_a_run_that_needs_a_gpu(
 
 
 def test_a_model_file_that_is_not_the_catalogs_is_refused(
-    screenalytics: Any, clip: Path, models_dir: Path, tmp_path: Path
+    screenalytics: Any, clip: Path, tmp_path: Path
 ) -> None:
     models = tmp_path / "models"
     models.mkdir()
-    for model in models_dir.glob("*.onnx"):
+    for model in SHIPPED_DIR.glob("*.onnx"):
         shutil.copy(model, models)
-    with (models / "yunet_n_dynamic.onnx").open("ab") as file:
+    with (models / "face-detector.onnx").open("ab") as file:
         file.write(b"\0")
     options = ("--json", "--device", "cpu", "--data-dir", tmp_path / "data")
     ended = screenalytics("run", clip, *options, SCREENALYTICS_MODELS__DIR=str(models))
     assert ended.status == 2, ended.err
     assert ended.record["error"]["code"] == "model-unusable"
-    assert "yunet_n_dynamic.onnx" in ended.err
+    assert "face-detector.onnx" in ended.err
     assert read_state(tmp_path / "data") is None
 
 

@@ -12,8 +12,8 @@ from bench.triton_server import running_triton, what_is_missing
 from tests.conftest import skip_or_fail
 
 MODELS = {
-    "detect_track": "yunet-n",
-    "faces_embed": "face-reidentification-retail-0095",
+    "detect_track": "face-detector",
+    "faces_embed": "face-embedder",
     "cluster": "similarity",
 }
 

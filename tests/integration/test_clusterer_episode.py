@@ -72,34 +72,53 @@ class Pipeline:
         return folder
 
 
-@pytest.fixture(scope="module")
-def scored(tmp_path_factory, media_dir, models_dir):
-    """(result, truth) of the balanced profile."""
+TEACHERS_TOML = (
+    'defaults = { detector = "yunet-n", embedder = "face-reidentification-retail-0095" }\nmodels = []\n'
+)
+
+
+def catalog_with_teachers(folder, models_dir):
+    for model in models_dir.glob("*.onnx"):
+        (folder / model.name).symlink_to(model)
+    (folder / "catalog.toml").write_text(TEACHERS_TOML)
+    return Catalog.load(folder)
+
+
+# By models: the identities allowed, and who is reported but not scored. P06 is seen for two seconds, in profile
+# and as a speck at the piano; P07 and P08 sit in the dark in profile, where the models that ship see less.
+SHIPPED, TEACHERS = ((13, 16), {"P06", "P07", "P08"}), ((13, 15), {"P06"})
+
+
+@pytest.fixture(scope="module", params=[SHIPPED, TEACHERS], ids=["shipped", "teachers"])
+def scored(request, tmp_path_factory, media_dir):
+    """(result, truth, bars) of the balanced profile."""
     folder = tmp_path_factory.mktemp("episode")
-    catalog = Catalog.load(models_dir)
+    if request.param is TEACHERS:
+        catalog = catalog_with_teachers(folder, request.getfixturevalue("models_dir"))
+    else:
+        catalog = Catalog.load(None)
     pipeline = Pipeline(folder, catalog, media_dir / "episode_composite.mp4")
     pipeline.detect()
     pipeline.run(FacesEmbedStage(catalog), "whole")
     done = pipeline.run(ClusterStage(catalog), "whole")
     assert {ref.kind for ref in done.outputs} == set(STAGES[Stage.CLUSTER].outputs)
     truth = read_truth(media_dir / "episode_composite.json")
-    return score(truth, read_run(pipeline.export(folder / "export"))), truth
+    return score(truth, read_run(pipeline.export(folder / "export"))), truth, request.param
 
 
 def test_every_main_person_is_found_and_nobody_is_mixed(scored):
-    result, truth = scored
+    result, truth, ((least, most), _) = scored
     assert result["main_people_found"] == len(truth.main) == 13
-    assert 13 <= result["identities_main"] <= 15
+    assert least <= result["identities_main"] <= most
     assert result["mixed_identities"] == {}
     assert result["mixed_tracks"] == {}
 
 
 def test_screen_time_is_within_a_tenth_of_the_truth(scored):
-    # P06 is seen for two seconds, in profile and as a speck at the piano: reported, not scored.
-    result, truth = scored
-    assert failures(result, truth, (13, 15), {"P06"}) == []
+    result, truth, (identities, unscored) = scored
+    assert failures(result, truth, identities, unscored) == []
 
 
 def test_every_hard_cut_is_found_and_no_other(scored):
-    result, _ = scored
+    result, *_ = scored
     assert result["cuts"]["missed"] == result["cuts"]["false"] == []

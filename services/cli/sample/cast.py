@@ -20,7 +20,11 @@ from services.cli.sample.look import (
 
 # By the embedder's name in the catalog: the cosine of track prototypes midway between the least alike of one
 # person and the most alike of two, as measured.
-TRACK_THRESHOLD = {"face-reidentification-retail-0095": 0.64, "mobilefacenet-foamliu": 0.62}
+TRACK_THRESHOLD = {
+    "face-embedder": 0.78,
+    "face-reidentification-retail-0095": 0.64,
+    "mobilefacenet-foamliu": 0.62,
+}
 
 CAST: tuple[Look, ...] = (
     Look(

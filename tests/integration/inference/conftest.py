@@ -22,6 +22,8 @@ from tests.conftest import skip_or_fail
 
 MODELS = (
     "similarity",
+    "face-detector",
+    "face-embedder",
     "yunet-n",
     "yunet-2023mar",
     "scrfd-500m",

@@ -24,7 +24,7 @@ from tests.integration.parts import Parts, until
 HAS_GPU = Path("/dev/nvidiactl").exists()
 # The promise is ten seconds; a machine shared by many is given more before it counts as hung.
 ENDS_WITHIN_S = 60
-WORKERS = {"detector": "yunet-n", "embedder": "face-reidentification-retail-0095", "clusterer": "similarity"}
+WORKERS = {"detector": "face-detector", "embedder": "face-embedder", "clusterer": "similarity"}
 
 pytestmark = pytest.mark.skipif(HAS_GPU, reason="a GPU is here")
 
@@ -94,7 +94,7 @@ async def test_a_worker_asked_for_cuda_whose_triton_runs_on_the_cpu_ends_with_th
     parts: Parts, nats_server: EmbeddedNats, triton: TritonServer, tmp_path: Path
 ) -> None:
     ended = await refused(parts, nats_server, "detector", tmp_path, TRITON__URL=triton.grpc_url)
-    assert_never_served(ended, model="yunet-n", requested="cuda")
+    assert_never_served(ended, model="face-detector", requested="cuda")
     assert (ended.status, ended.record["code"]) == (3, "accelerator-unavailable")
     for text in ("the server runs it as KIND_CPU, not as KIND_GPU", "says that it is ready"):
         assert text in ended.record["reason"]

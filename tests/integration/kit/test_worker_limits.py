@@ -33,6 +33,15 @@ from tests.integration.parts import Parts, until
 HAS_GPU = Path("/dev/nvidiactl").exists()
 
 
+def with_another_detector(folder: Path) -> Catalog:
+    """The default detector's name means a file that is nowhere."""
+    (folder / "catalog.toml").write_text(
+        '[[models]]\nrole = "detector"\nname = "face-detector"\nfamily = "yunet"\nfile = "other.onnx"\n'
+        f'sha256 = "{"0" * 64}"\nlicence = "MIT"\nchannels = "bgr"\nsize_multiple_px = 32\n'
+    )
+    return Catalog.load(folder)
+
+
 async def is_handed_back(parts: Parts) -> bool:
     """Delivered once and waiting, unacknowledged, to be delivered again."""
     consumer = await parts.nc.jetstream().consumer_info(bus.TASKS_STREAM, "detect_track-cpu")
@@ -42,16 +51,12 @@ async def is_handed_back(parts: Parts) -> bool:
 async def test_a_worker_with_another_file_of_a_model_hands_the_task_back(
     agents: Parts, start_worker: StartWorker, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "catalog.toml").write_text(
-        '[[models]]\nrole = "detector"\nname = "yunet-n"\nfamily = "yunet"\nfile = "other.onnx"\n'
-        f'sha256 = "{"0" * 64}"\nlicence = "MIT"\nchannels = "bgr"\nsize_multiple_px = 32\n'
-    )
     job_id = await agents.submitted(JobKind.DETECT_TRACK)
 
     async def is_said() -> bool:
-        return "other files for models ['yunet-n']" in caplog.text
+        return "other files for models ['face-detector']" in caplog.text
 
-    async with start_worker(catalog=Catalog.load(tmp_path)):
+    async with start_worker(catalog=with_another_detector(tmp_path)):
         await until(is_said)
         assert await is_handed_back(agents)
     assert await agents.rows("SELECT 1 FROM attempts") == []
@@ -133,7 +138,7 @@ async def first_beat(parts: Parts, serving: asyncio.Task[None], heard: Any) -> H
 @pytest.mark.parametrize(
     ("role", "provider", "error"),
     [
-        ("detector", Provider.CPU, ModelUnusable),  # its file does not ship with the code
+        ("detector", Provider.CPU, ModelUnusable),
         pytest.param(
             "similarity",
             Provider.CUDA,
@@ -154,7 +159,7 @@ async def test_a_worker_that_refuses_to_start_says_why_before_it_ends(
     await parts.nc.flush()
     chosen = settings(nats_server.url, tmp_path / "store", provider)
     with pytest.raises(error):
-        await serve_worker(chosen, Roles(role), Catalog.load(None), asyncio.Event())
+        await serve_worker(chosen, Roles(role), with_another_detector(tmp_path), asyncio.Event())
     beat = decode(Heartbeat, (await heard.next_msg(timeout=5)).data)
     assert (beat.state, beat.reason_code, beat.effective_provider) == (WorkerState.REFUSED, error.code, "")
     assert beat.reason
