@@ -18,6 +18,9 @@ export SCREENALYTICS_MODELS__DIR := $(abspath ../shared/models)
 endif
 endif
 
+# Pages that docs/generate_<page>.py makes from code.
+GENERATED_DOCS := settings profiles state-machine messages
+
 PROTOS := $(shell find protos -name '*.proto')
 
 .PHONY: help
@@ -82,7 +85,9 @@ check-generated: setup
 	@$(BIN)/python -m grpc_tools.protoc -Iservices/pb=protos --python_out=$(OUT)/generated --pyi_out=$(OUT)/generated $(PROTOS:protos/%=services/pb/%)
 	@diff -r -x __pycache__ -x __init__.py $(OUT)/generated/services/pb services/pb || { echo "generated files are stale: make protos" >&2; exit 1; }
 	@$(BIN)/python models/build_similarity.py --check
-	@$(BIN)/python docs/generate_settings.py | diff - docs/settings.md || { echo "docs/settings.md is stale: make docs" >&2; exit 1; }
+	@for doc in $(GENERATED_DOCS); do \
+		$(BIN)/python docs/generate_$${doc//-/_}.py | diff - docs/$$doc.md || { echo "docs/$$doc.md is stale: make docs" >&2; exit 1; }; \
+	done
 	@$(BIN)/python -m deploy.grafana.build --check
 	@$(BIN)/python -m deploy.helm.generate --check
 
@@ -93,9 +98,15 @@ protos: setup ## Generate services/pb from protos
 .PHONY: docs
 docs: setup ## Generate the tables of docs that are made from code
 	@mkdir -p $(OUT)
-	@$(BIN)/python docs/generate_settings.py > $(OUT)/settings.md && mv $(OUT)/settings.md docs/settings.md
+	@for doc in $(GENERATED_DOCS); do \
+		$(BIN)/python docs/generate_$${doc//-/_}.py > $(OUT)/$$doc.md && mv $(OUT)/$$doc.md docs/$$doc.md || exit 1; \
+	done
 	@$(BIN)/python -m deploy.grafana.build
 	@$(BIN)/python -m deploy.helm.generate
+
+.PHONY: record
+record: setup ## Write the messages of one real task into docs/architecture.md
+	@SCREENALYTICS_TEST__RECORD=1 $(PYTEST) tests/e2e/test_recorded_task.py
 
 UV_COMPILE := PATH="$(BIN):$$PATH" PIP_CONFIG_FILE=/dev/null UV_NO_CONFIG=1 uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes
 UV_IMAGE := $(UV_COMPILE) --constraint requirements.lock
@@ -112,6 +123,15 @@ lock: ## Resolve requirements.lock and the locks of the images anew (needs uv)
 .PHONY: bench
 bench: setup ## Print every figure we claim, one JSON line a script
 	@for script in $$($(BIN)/python -m bench); do echo "# $$script" >&2; $(BIN)/python $$script --json || exit 1; done
+
+.PHONY: chaos
+chaos: setup ## Prove the job engine in full: storms of kills, freezes, outages (about two hours)
+	@SCREENALYTICS_TEST__CHAOS=full $(PYTEST) tests/chaos tests/integration/orchestrator/test_job_model.py
+
+.PHONY: gpu-check
+gpu-check: ## Show what only a GPU can show; OUT_FILE=docs/gpu.md writes the page (no network needed)
+	@python=$(BIN)/python; test -x $$python || python=$(PYTHON); \
+	$$python tests/gpu/gpu_check.py $(if $(OUT_FILE),--out $(OUT_FILE))
 
 .PHONY: system-packages
 system-packages: ## Install the Debian packages that tests can use (needs root)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from services.cli.job_app import job_app
 from services.cli.models.app import models
 from services.cli.options import (
     ApiOption,
@@ -16,15 +17,22 @@ from services.cli.options import (
     EpIdOption,
     ExportFormat,
     FallbackOption,
-    JobArgument,
+    ForceOption,
+    JpegQualityOption,
     JsonOption,
-    Profile,
+    ModeOption,
+    ProfileOption,
     RunOptions,
     SampleOptions,
-    SceneDetector,
-    SystemOptions,
+    SaveCropsOption,
+    SaveFramesOption,
+    SceneDetectorOption,
+    StageName,
+    StrideOption,
+    TrackThresholdOption,
     UpOptions,
     parse_size,
+    system_options,
 )
 from services.kit.inference.placement import Provider
 
@@ -35,45 +43,44 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.add_typer(job_app)
 app.add_typer(models, name="models")
 
 
 @app.command(epilog="Example:  screenalytics run film.mp4 --device cpu --profile low_power")
 def run(
+    context: typer.Context,
     video: Annotated[Path, typer.Argument(help="The video file.", show_default=False)],
-    profile: Annotated[Profile | None, typer.Option(help="How thorough. (default: balanced)")] = None,
+    profile: ProfileOption = None,
     device: DeviceOption = None,
     allow_cpu_fallback: FallbackOption = False,
-    save_frames: Annotated[bool, typer.Option("--save-frames", help="Keep each sampled frame.")] = False,
-    save_crops: Annotated[bool, typer.Option("--save-crops", help="Keep each face crop.")] = False,
-    jpeg_quality: Annotated[
-        int | None, typer.Option(min=1, max=100, help="Of saved frames and crops. (default: 70)")
-    ] = None,
-    scene_detector: Annotated[SceneDetector | None, typer.Option(help="How cuts are found.")] = None,
-    stride: Annotated[int | None, typer.Option(min=1, help="Look at every n-th frame.")] = None,
-    track_threshold: Annotated[
-        float | None, typer.Option(min=-1, max=1, help="Cosine below which two tracks are two people.")
-    ] = None,
+    save_frames: SaveFramesOption = False,
+    save_crops: SaveCropsOption = False,
+    jpeg_quality: JpegQualityOption = None,
+    scene_detector: SceneDetectorOption = None,
+    stride: StrideOption = None,
+    track_threshold: TrackThresholdOption = None,
     ep_id: EpIdOption = None,
+    mode: ModeOption = None,
     data_dir: DataDirOption = None,
     api: ApiOption = None,
     truth: Annotated[
         Path | None, typer.Option(help="A sample's truth to compare with; a difference is exit status 1.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Work anew where equal results are there.")] = False,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find out who is on screen in VIDEO: tracks, identities and screen time.
 
-    Uses the system at --api, else the one that runs on --data-dir, else starts one for this run.
+    Uses the remote system if one is known and answers, else that of --data-dir, started for it if need be.
     """
-    from services.cli.run import run_video
+    from services.cli.run import run_job
 
-    system = SystemOptions(data_dir, api, device, allow_cpu_fallback)
-    run_video(
+    system = system_options(context, data_dir, api, mode, device, allow_cpu_fallback=allow_cpu_fallback)
+    run_job(
         RunOptions(
-            video=video,
             system=system,
+            video=video,
             profile=profile,
             ep_id=ep_id,
             stride=stride,
@@ -83,6 +90,52 @@ def run(
             save_crops=save_crops,
             jpeg_quality=jpeg_quality,
             truth=truth,
+            force=force,
+            as_json=as_json,
+        )
+    )
+
+
+@app.command(epilog="Example:  screenalytics stage film-1a2b3c4d cluster --track-threshold 0.5 --device cpu")
+def stage(
+    context: typer.Context,
+    ep_id: Annotated[str, typer.Argument(help="The episode.", show_default=False)],
+    stage: Annotated[StageName, typer.Argument(help="The stage.", show_default=False)],
+    profile: ProfileOption = None,
+    device: DeviceOption = None,
+    allow_cpu_fallback: FallbackOption = False,
+    acknowledge_zero_rows: Annotated[
+        bool, typer.Option("--acknowledge-zero-rows", help="Run although the stage before found nothing.")
+    ] = False,
+    save_frames: SaveFramesOption = False,
+    save_crops: SaveCropsOption = False,
+    jpeg_quality: JpegQualityOption = None,
+    scene_detector: SceneDetectorOption = None,
+    stride: StrideOption = None,
+    track_threshold: TrackThresholdOption = None,
+    mode: ModeOption = None,
+    data_dir: DataDirOption = None,
+    api: ApiOption = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run one STAGE of an episode again, on what the stages before it have left."""
+    from services.cli.run import run_job
+
+    system = system_options(context, data_dir, api, mode, device, allow_cpu_fallback=allow_cpu_fallback)
+    run_job(
+        RunOptions(
+            system=system,
+            stage=stage,
+            acknowledge_zero_rows=acknowledge_zero_rows,
+            profile=profile,
+            ep_id=ep_id,
+            stride=stride,
+            scene_detector=scene_detector,
+            track_threshold=track_threshold,
+            save_frames=save_frames,
+            save_crops=save_crops,
+            jpeg_quality=jpeg_quality,
             force=force,
             as_json=as_json,
         )
@@ -115,7 +168,9 @@ def down(data_dir: DataDirOption = None) -> None:
 
 @app.command(epilog="Examples:  screenalytics status    screenalytics status film-1a2b3c4d --json")
 def status(
+    context: typer.Context,
     ep_id: Annotated[str | None, typer.Argument(help="An episode; without it, the system.")] = None,
+    mode: ModeOption = None,
     data_dir: DataDirOption = None,
     api: ApiOption = None,
     as_json: JsonOption = False,
@@ -123,96 +178,46 @@ def status(
     """Show the processes and models of the running system, or how far an episode is."""
     from services.cli.status import show_episode, show_system
 
-    system = SystemOptions(data_dir, api)
+    system = system_options(context, data_dir, api, mode)
     if ep_id is None:
         show_system(system, as_json=as_json)
     else:
         show_episode(ep_id, system, as_json=as_json)
 
 
-@app.command(epilog="Example:  screenalytics logs -f 01JZ...")
-def logs(
-    job_id: JobArgument,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
-    noisy: Annotated[bool, typer.Option("--noisy", help="Show what libraries say about themselves.")] = False,
-    data_dir: DataDirOption = None,
-    api: ApiOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show what a job's workers have said; kept after success, failure and crash."""
-    from services.cli.logs import follow_logs, show_logs
-
-    if follow and as_json:
-        raise typer.BadParameter("--json prints one line at the end, so it does not go with --follow")
-    system = SystemOptions(data_dir, api)
-    if follow:
-        follow_logs(job_id, system, noisy=noisy)
-    else:
-        show_logs(job_id, system, noisy=noisy, as_json=as_json)
-
-
-@app.command(epilog="Example:  screenalytics cancel 01JZ...")
-def cancel(
-    job_id: JobArgument, data_dir: DataDirOption = None, api: ApiOption = None, as_json: JsonOption = False
-) -> None:
-    """Cancel a job; one that has ended stays as it is."""
-    from services.cli.job_commands import cancel_job
-
-    cancel_job(job_id, SystemOptions(data_dir, api), as_json=as_json)
-
-
-@app.command(epilog="Example:  screenalytics retry 01JZ...")
-def retry(
-    job_id: JobArgument,
-    data_dir: DataDirOption = None,
-    api: ApiOption = None,
-    device: DeviceOption = None,
-    allow_cpu_fallback: FallbackOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Ask again for a job that failed or was cancelled: its unfinished stages begin anew.
-
-    --device and --allow-cpu-fallback are for the system, where one has to be started; the job keeps its own.
-    """
-    from services.cli.job_commands import Again, do_again
-
-    system = SystemOptions(data_dir, api, device, allow_cpu_fallback)
-    do_again(job_id, Again.RETRY, system, as_json=as_json)
-
-
-@app.command(epilog="Example:  screenalytics resume 01JZ...")
-def resume(
-    job_id: JobArgument,
-    data_dir: DataDirOption = None,
-    api: ApiOption = None,
-    device: DeviceOption = None,
-    allow_cpu_fallback: FallbackOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Go on with a job that failed or was cancelled, from the parts of the video that are done.
-
-    --device and --allow-cpu-fallback are for the system, where one has to be started; the job keeps its own.
-    """
-    from services.cli.job_commands import Again, do_again
-
-    system = SystemOptions(data_dir, api, device, allow_cpu_fallback)
-    do_again(job_id, Again.RESUME, system, as_json=as_json)
-
-
 @app.command(epilog="Example:  screenalytics export film-1a2b3c4d --format csv --out tables")
 def export(
+    context: typer.Context,
     ep_id: Annotated[str, typer.Argument(help="The episode.", show_default=False)],
     out: Annotated[
         Path, typer.Option(help="Folder to write to; made if missing.", file_okay=False, show_default=False)
     ],
     fmt: Annotated[ExportFormat, typer.Option("--format", help="Kind of files.")] = ExportFormat.JSONL,
+    mode: ModeOption = None,
     data_dir: DataDirOption = None,
     api: ApiOption = None,
 ) -> None:
     """Write an episode's results as files."""
     from services.cli.export import export_episode
 
-    export_episode(ep_id, fmt, out, SystemOptions(data_dir, api))
+    export_episode(ep_id, fmt, out, system_options(context, data_dir, api, mode))
+
+
+@app.command("import", epilog="Example:  screenalytics import /srv/older/data")
+def import_(
+    context: typer.Context,
+    folder: Annotated[
+        Path, typer.Argument(help="A data folder of the older system; it is not changed.", metavar="DIR")
+    ],
+    mode: ModeOption = None,
+    data_dir: DataDirOption = None,
+    api: ApiOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Register results of the older system, as they are. Damaged files are named, and left out."""
+    from services.cli.import_command import import_folder
+
+    import_folder(folder, system_options(context, data_dir, api, mode), as_json=as_json)
 
 
 @app.command(epilog="Example:  screenalytics sample demo.mp4 --seconds 20")

@@ -6,6 +6,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+from services.cli.execution import settle
 from services.cli.options import ExportFormat, SystemOptions
 from services.cli.outcome import reported
 from services.cli.screen import Screen
@@ -18,6 +19,7 @@ def export_episode(ep_id: str, fmt: ExportFormat, out: Path, options: SystemOpti
     """Raises `typer.Exit` when it fails; files already written stay, each of them whole."""
     screen = Screen()
     with reported(screen):
+        options = settle(options, screen, ep_id=ep_id, may_fall_back=False)
         require_episodes(options)
         with open_session(options, screen, workers=False) as session:
             names = session.steadily(lambda client: client.export_names(ep_id, fmt))

@@ -1,18 +1,20 @@
-"""`screenalytics run`: a video in, a table of who is on screen out."""
+"""`screenalytics run`: a video in, a table of who is on screen out; `stage`: one stage of an episode."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import typer
 
+from services.cli.execution import remember, settle
 from services.cli.followed_job import FollowedJob
 from services.cli.options import RunOptions
 from services.cli.outcome import reported
 from services.cli.screen import Screen
-from services.cli.session import Session, cpu_notice, open_session
+from services.cli.session import Session, cpu_notice, open_session, require_episodes
 from services.cli.video_file import require_video_file
 from services.client import ApiError, Client, Episode, Job, Overrides
 from services.kit.errors import Conflict
@@ -21,14 +23,18 @@ if TYPE_CHECKING:
     from services.cli.truth_check import TruthCheck
 
 
-def run_video(options: RunOptions) -> None:
+def run_job(options: RunOptions) -> None:
     """Raises `typer.Exit` with the exit status of the command."""
     screen = Screen(as_json=options.as_json)
     with reported(screen):
-        video = require_video_file(options.video)
+        video = None if options.video is None else require_video_file(options.video)
         truth = _read_truth(options.truth)
-        with open_session(options.system, screen) as session:
-            status = _Run(options, truth, screen, session).execute(video)
+        known_as = None if video is None else str(video.resolve())
+        system = settle(options.system, screen, ep_id=options.ep_id, video=known_as, may_fall_back=True)
+        if video is None:
+            require_episodes(system)
+        with open_session(system, screen) as session:
+            status = _Run(replace(options, system=system), truth, screen, session).execute(video)
     raise typer.Exit(status)
 
 
@@ -39,13 +45,20 @@ class _Run:
         self._screen = screen
         self._session = session
 
-    def execute(self, video: Path) -> int:
+    def execute(self, video: Path | None) -> int:
         """The exit status."""
         notices = self._local_warnings()
-        episode = self._session.register(video, self._options.ep_id, self._screen)
+        episode = self._episode(video)
         job, remarks = self._submit_or_join(episode)
+        remember(self._options.system, job.ep_id, None if video is None else str(video.resolve()))
         followed = FollowedJob(self._screen, self._session, self._truth, stride=self._options.stride)
-        return followed.to_its_end(job, [*remarks, *notices, *job.warnings])
+        return followed.to_its_end(job, [*remarks, *self._options.system.notices, *notices, *job.warnings])
+
+    def _episode(self, video: Path | None) -> Episode:
+        ep_id = self._options.ep_id
+        if video is not None:
+            return self._session.register(video, ep_id, self._screen)
+        return self._session.steadily(lambda client: client.episode(ep_id or ""))
 
     def _local_warnings(self) -> list[str]:
         if self._session.local is None:
@@ -67,6 +80,10 @@ class _Run:
         return self._session.steadily(
             lambda client: client.submit(
                 episode.ep_id,
+                kind=options.stage or "pipeline",
+                acknowledge_zero_rows=options.acknowledge_zero_rows,
+                execution_mode=options.system.mode,
+                execution_place=options.system.place,
                 profile=options.profile,
                 device=options.system.device,
                 allow_cpu_fallback=options.system.allow_cpu_fallback,

@@ -8,7 +8,7 @@ from typing import Any
 from services.cli.outcome import Failure
 from services.client import Artifact, Identity, Job, JobState, StageRun
 
-_FOUND_BY = {"detect_track": "faces", "faces_embed": "usable faces", "cluster": "identities"}
+FOUND_BY = {"detect_track": "faces", "faces_embed": "usable faces", "cluster": "identities"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class RunResult:
             "ep_id": self.job.ep_id,
             "state": self.job.state,
             "reused": self.job.reused,
+            "execution_mode": self.job.execution_mode,
+            "execution_place": self.job.execution_place,
             "stages": {stage.stage: _stage_record(stage) for stage in self.job.stages},
             "identities": [_identity_record(identity) for identity in self.identities],
             "artifacts": self.locations(),
@@ -53,7 +55,7 @@ class RunResult:
         sentences = []
         for stage in self.job.stages:
             if stage.zero_rows:
-                sentences.append(f"no {_FOUND_BY.get(stage.stage, 'rows')} were found")
+                sentences.append(f"no {FOUND_BY.get(stage.stage, 'rows')} were found")
             elif stage.state == JobState.SKIPPED:
                 sentences.append(f"{stage.stage} was skipped ({stage.skip_reason or 'no reason given'})")
         return sentences

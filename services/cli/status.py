@@ -6,9 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from services.cli.execution import settle
 from services.cli.local_system import running_system
 from services.cli.options import SystemOptions
 from services.cli.outcome import reported
+from services.cli.run_result import FOUND_BY
 from services.cli.screen import Screen
 from services.cli.session import cpu_notice, data_dir_of, open_session, require_episodes
 from services.cli.tables import models_table, phases_table, processes_table
@@ -23,6 +25,7 @@ def show_system(options: SystemOptions, *, as_json: bool) -> None:
     """Raises `typer.Exit` when no system runs."""
     screen = Screen(as_json=as_json)
     with reported(screen):
+        options = settle(options, screen, may_fall_back=False)
         state = None if options.api else _require_running(data_dir_of(options))
         api_url = state.api_url if state else options.api or ""
         with Client(api_url, retry_for_s=_RETRY_FOR_S) as client:
@@ -35,6 +38,7 @@ def show_episode(ep_id: str, options: SystemOptions, *, as_json: bool) -> None:
     """Raises `typer.Exit` when it cannot be told."""
     screen = Screen(as_json=as_json)
     with reported(screen):
+        options = settle(options, screen, ep_id=ep_id, may_fall_back=False)
         require_episodes(options)
         with open_session(options, screen, workers=False) as session:
             status = session.steadily(lambda client: client.episode_status(ep_id))
@@ -72,8 +76,11 @@ def _system_record(api_url: str, state: SystemState | None, workers: list[Worker
 
 def _remarks(status: EpisodeStatus) -> list[str]:
     remarks = {
-        "faces are older than the tracks": status.faces_stale,
-        "identities are older than the faces": status.cluster_stale,
+        "faces are out of date: run again from faces_embed": status.faces_stale,
+        "identities are out of date: run again from cluster": status.cluster_stale and not status.faces_stale,
         "there are tracks and no identities": status.tracks_only_fallback,
     }
-    return [remark for remark, holds in remarks.items() if holds]
+    empty = [phase.phase for phase in status.phases.values() if phase.zero_rows]
+    return [f"no {FOUND_BY[name]} were found" for name in empty if name in FOUND_BY] + [
+        remark for remark, holds in remarks.items() if holds
+    ]

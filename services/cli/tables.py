@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from services.client import EpisodeStatus, Identity, Worker
+from services.client import EpisodeStatus, Identity, Job, JobState, PhaseStatus, Worker, WorkerModel
 from services.local import PartStatus
 
 _TRACKS_SHOWN = 6
@@ -32,24 +32,52 @@ def processes_table(parts: Sequence[PartStatus]) -> Table:
 
 
 def models_table(workers: Sequence[Worker]) -> Table:
-    table = _table("stage", "worker", "model", "requested", "effective", "device", "remark")
+    table = _table("stage", "worker", "model", "requested", "effective", "device", "nodes", "threads", "remark")
     for worker in workers:
+        threads = f"{_or_dash(worker.threads)} of cap {_or_dash(worker.thread_cap)}"
         for model in worker.models:
-            places = (model.requested, model.effective, model.device)
-            _add(table, worker.stage, worker.state, model.model, *places, model.reason)
+            places = (model.requested, model.effective, f"{model.device} ({model.runtime})", _nodes(model))
+            _add(table, worker.stage, worker.state, model.model, *places, threads, model.reason)
         if not worker.models:
-            places = (worker.requested_provider or "", worker.effective_provider or "", "")
-            _add(table, worker.stage, worker.state, "-", *places, worker.reason or "")
+            places = (worker.requested_provider or "", worker.effective_provider or "", "", "")
+            _add(table, worker.stage, worker.state, "-", *places, threads, worker.reason or "")
+    return table
+
+
+def _nodes(model: WorkerModel) -> str:
+    """Such as `CUDA 120, CPU 3`."""
+    short = {provider.removesuffix("ExecutionProvider"): count for provider, count in model.nodes.items()}
+    return ", ".join(f"{provider} {count}" for provider, count in sorted(short.items()))
+
+
+def jobs_table(jobs: Sequence[Job]) -> Table:
+    table = _table("job", "episode", "kind", "state", "done", "submitted", "remark")
+    for job in jobs:
+        submitted = job.created_at.astimezone().strftime("%Y-%m-%d %H:%M") if job.created_at else "-"
+        _add(table, job.job_id, job.ep_id, job.kind, job.state, _how_far(job), submitted, _job_remark(job))
     return table
 
 
 def phases_table(status: EpisodeStatus) -> Table:
-    table = _table("phase", "status", "runtime", "device", "remark")
+    table = _table("phase", "status", "finished", "runtime", "device", "remark")
     for phase in status.phases.values():
         runtime = "-" if phase.runtime_s is None else f"{phase.runtime_s:.1f} s"
         device = phase.resolved_device or phase.requested_device or "-"
-        _add(table, phase.phase, phase.status, runtime, device, "zero rows" if phase.zero_rows else "")
+        finished = phase.finished_at or (phase.last_run_at if phase.source == "imported" else None)
+        when = "-" if finished is None else f"{finished:%Y-%m-%d %H:%M:%S} UTC"
+        _add(table, phase.phase, phase.status, when, runtime, device, _phase_remark(phase))
     return table
+
+
+def _phase_remark(phase: PhaseStatus) -> str:
+    reason = (phase.stale_reason or "").replace("_", " ")
+    remarks = {
+        "zero rows": phase.zero_rows,
+        f"stale: {reason}": phase.stale_reason,
+        "imported": phase.source == "imported",
+        "its output is missing": phase.source != "absent" and not phase.manifest_exists and not phase.zero_rows,
+    }
+    return ", ".join(remark for remark, holds in remarks.items() if holds)
 
 
 def clock_words(seconds: float | None) -> str:
@@ -58,6 +86,21 @@ def clock_words(seconds: float | None) -> str:
         return "-"
     tenths = round(seconds * 10)
     return f"{tenths // 600}:{tenths % 600 // 10:02}.{tenths % 10}"
+
+
+def _how_far(job: Job) -> str:
+    """The stage at work and how far it is; nothing for a job that is not at work."""
+    for stage in job.stages:
+        if stage.state == JobState.RUNNING:
+            return f"{stage.stage} {stage.progress.fraction:.0%}" if stage.progress else stage.stage
+    return ""
+
+
+def _job_remark(job: Job) -> str:
+    if job.error is not None:
+        return job.error.message
+    waiting_for = [f"waits for {stage.waiting_for}" for stage in job.stages if stage.waiting_for]
+    return waiting_for[0] if waiting_for else "reused" if job.reused else ""
 
 
 def _tracks(track_ids: Sequence[int | str]) -> str:

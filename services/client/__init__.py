@@ -8,6 +8,7 @@ from services.client.records import (
     Episode,
     EpisodeStatus,
     Identity,
+    ImportedFile,
     Job,
     JobState,
     MediaInfo,
@@ -15,6 +16,7 @@ from services.client.records import (
     Progress,
     RunError,
     StageRun,
+    Why,
     Worker,
     WorkerModel,
 )
@@ -28,6 +30,7 @@ __all__ = [
     "Episode",
     "EpisodeStatus",
     "Identity",
+    "ImportedFile",
     "InvalidAddress",
     "Job",
     "JobEvent",
@@ -42,6 +45,7 @@ __all__ = [
     "StageRun",
     "StateChange",
     "UnexpectedAnswer",
+    "Why",
     "Worker",
     "WorkerModel",
 ]

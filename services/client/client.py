@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -17,7 +18,9 @@ from services.client.records import (
     Episode,
     EpisodeStatus,
     Identity,
+    ImportedFile,
     Job,
+    Why,
     Worker,
     parse,
     parse_each,
@@ -137,6 +140,22 @@ class Client:
         """Write one file of an export to `target`, from its start; a lost connection starts it anew."""
         self._transport.download(Call("GET", _episode(ep_id, "exports", *name.split("/"))), target)
 
+    def import_file(
+        self, ep_id: str, name: str, file: Path, *, modified_at: datetime, run_id: str = ""
+    ) -> ImportedFile:
+        """Register a file of the older system, such as `faces.jsonl`, under its episode.
+
+        Raises `OSError` for an unreadable file, `ApiError` (`damaged-file`) for one that cannot be imported.
+        """
+        params = {"modified_at": modified_at.isoformat()} | ({"run_id": run_id} if run_id else {})
+        headers = {"Content-Type": "application/octet-stream"}
+        path = _episode(ep_id, "imports", name)
+        call = Call("PUT", path, params=params, body=file, headers=headers, answer_within_s=_REGISTER_WITHIN_S)
+        return parse(ImportedFile, self._transport.call(call).json())
+
+    def imported_files(self, ep_id: str) -> list[ImportedFile]:
+        return parse_each(ImportedFile, self._get(_episode(ep_id, "imports")), "files")
+
     def submit(
         self,
         ep_id: str,
@@ -148,9 +167,14 @@ class Client:
         acknowledge_zero_rows: bool = False,
         force: bool = False,
         overrides: Overrides | None = None,
+        execution_mode: str | None = None,
+        execution_place: str | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
         """Ask for one stage of an episode, or for a pipeline of all; `force` works again on equal facts.
+
+        `acknowledge_zero_rows` runs a stage although the one before it found nothing.
+        `execution_mode` and `execution_place` are recorded with the job.
 
         However often it is said, one `idempotency_key` is one job; without it each call is a job of its own,
         and still one job where the answer to a try was lost.
@@ -163,6 +187,8 @@ class Client:
             "allow_cpu_fallback": allow_cpu_fallback,
             "acknowledge_zero_rows": acknowledge_zero_rows,
             "force": force,
+            "execution_mode": execution_mode,
+            "execution_place": execution_place,
             "overrides": overrides.given() if overrides else {},
         }
         return self._ask("/v1/jobs", idempotency_key, body)
@@ -182,6 +208,10 @@ class Client:
         params = {"ep_id": ep_id, "stage": stage, "active": _flag(active) if active else None}
         given = {name: value for name, value in params.items() if value is not None}
         return parse_each(Job, self._get("/v1/jobs", given), "jobs")
+
+    def why(self, job_id: str) -> Why:
+        """What a job waits for, or why it ended, and the next step."""
+        return parse(Why, self._get(f"{_job(job_id)}/why"))
 
     def cancel(self, job_id: str) -> Job:
         """The job, cancelled or about to be; one that has ended stays as it is."""

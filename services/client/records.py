@@ -45,14 +45,14 @@ class MediaInfo:
 
 @dataclass(frozen=True)
 class Episode:
-    """`media_info` is known once the detector has planned the video."""
+    """`media_info` is known once the detector has planned the video; an imported episode may have no video."""
 
     ep_id: str
     episode_uid: str
     filename: str
-    sha256: str
-    size_bytes: int
-    container: str
+    sha256: str | None
+    size_bytes: int | None
+    container: str | None
     created_at: datetime
     media_info: MediaInfo | None = None
 
@@ -66,7 +66,7 @@ class RunError:
 
 @dataclass(frozen=True)
 class Progress:
-    """`fraction` is 0..1 of the whole stage; `rate` is in `unit` per second."""
+    """`fraction` is 0..1 of the whole stage; `rate` is in `unit` per second, `fps` the same for frames."""
 
     phase: str
     done: float
@@ -74,6 +74,7 @@ class Progress:
     unit: str
     fraction: float
     rate: float | None = None
+    fps: float | None = None
     eta_s: float | None = None
     at: datetime | None = None
 
@@ -124,6 +125,8 @@ class Job:
     reused: bool = False
     retry_of: str | None = None
     resume_of: str | None = None
+    execution_mode: str | None = None
+    execution_place: str | None = None
     warnings: tuple[str, ...] = ()
     error: RunError | None = None
     stages: tuple[StageRun, ...] = ()
@@ -131,6 +134,16 @@ class Job:
     @property
     def has_ended(self) -> bool:
         return self.state in _ENDED
+
+
+@dataclass(frozen=True)
+class Why:
+    """What a job waits for, or why it ended. `case` is stable; the rest is for people."""
+
+    job_id: str
+    case: str
+    sentence: str
+    next_step: str
 
 
 @dataclass(frozen=True)
@@ -146,16 +159,36 @@ class PhaseStatus:
     runtime_s: float | None = None
     requested_device: str | None = None
     resolved_device: str | None = None
+    stale_reason: str | None = None
 
 
 @dataclass(frozen=True)
 class EpisodeStatus:
+    """`execution_mode` and `execution_place` are those of the newest job whose submitter told them."""
+
     ep_id: str
     episode_uid: str
     phases: dict[str, PhaseStatus]
     faces_stale: bool = False
     cluster_stale: bool = False
     tracks_only_fallback: bool = False
+    execution_mode: str | None = None
+    execution_place: str | None = None
+
+
+@dataclass(frozen=True)
+class ImportedFile:
+    """A file of the older system; `run_id` is empty in its flat layout. `outcome`: of the call that sent it."""
+
+    name: str
+    run_id: str
+    sha256: str
+    size_bytes: int
+    modified_at: datetime
+    stage: str | None = None
+    rows: int | None = None
+    imported_at: datetime | None = None
+    outcome: str | None = None
 
 
 @dataclass(frozen=True)
@@ -175,7 +208,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Artifact:
-    """`location` is a local path or a store URL."""
+    """`location` is a local path or a store URL; `source` is `run`, or `imported` from the older system."""
 
     kind: str
     stage: str
@@ -186,6 +219,7 @@ class Artifact:
     run_id: str | None = None
     created_at: datetime | None = None
     location: str | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True)

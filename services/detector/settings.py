@@ -1,7 +1,7 @@
 """Settings of the detector."""
 
-from services.kit.settings import WorkerSettings
+from services.kit.settings import DiskSettings, WorkerSettings
 
 
 class DetectorSettings(WorkerSettings):
-    pass
+    disk: DiskSettings = DiskSettings()

@@ -4,8 +4,10 @@ ScreenalyticsError
 |-- InvalidInput                 2  the caller must change the request
 |   |-- InvalidRequest
 |   |-- InvalidMedia
+|   |-- DamagedFile              (a file of the older system that cannot be imported)
 |   |-- NotFound
 |   |-- Conflict
+|   |   `-- ZeroRows             (what the stage would work on is empty)
 |   |-- IdempotencyKeyReused
 |   |-- InvalidSettings
 |   `-- ModelUnusable            (missing file, wrong digest, unreadable graph)
@@ -14,6 +16,7 @@ ScreenalyticsError
 |   |-- InferenceUnavailable     (the inference server does not answer)
 |   |-- AlreadyRunning
 |   |-- PortInUse
+|   |-- InsufficientDisk         (what is asked for would not fit)
 |   `-- DataDirUnusable
 `-- StageFailed                  1  the work itself failed
 
@@ -39,7 +42,7 @@ class ScreenalyticsError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
-        self.extras: dict[str, str] = {}  # further members of the problem document
+        self.extras: dict[str, str | int] = {}  # further members of the problem document
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
@@ -64,6 +67,12 @@ class InvalidMedia(InvalidInput):
     http_status = 422
 
 
+class DamagedFile(InvalidInput):
+    code = "damaged-file"
+    title = "A file cannot be imported"
+    http_status = 422
+
+
 class NotFound(InvalidInput):
     code = "not-found"
     title = "No such resource"
@@ -76,6 +85,11 @@ class Conflict(InvalidInput):
     title = "The request conflicts with the current state"
     http_status = 409
     grpc_status = "FAILED_PRECONDITION"
+
+
+class ZeroRows(Conflict):
+    code = "zero-rows"
+    title = "There is nothing to work on"
 
 
 class IdempotencyKeyReused(InvalidInput):
@@ -125,6 +139,13 @@ class AlreadyRunning(SystemUnavailable):
 class PortInUse(SystemUnavailable):
     code = "port-in-use"
     title = "A port is in use"
+
+
+class InsufficientDisk(SystemUnavailable):
+    code = "insufficient-disk"
+    title = "There is not enough space on a disk"
+    http_status = 507
+    grpc_status = "RESOURCE_EXHAUSTED"
 
 
 class DataDirUnusable(SystemUnavailable):

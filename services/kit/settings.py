@@ -40,10 +40,14 @@ FolderSetting = Annotated[Path | None, AfterValidator(lambda p: None if p is Non
 
 
 class ModelsSettings(Group):
-    """`overlay_dir`: what `screenalytics models pull|add` writes. `cache_dir`: models with a composed head."""
+    """`overlay_dir`: what `screenalytics models pull|add` writes; `overlay_url`: the same in an object store.
+
+    `cache_dir`: models with a composed head, and what was fetched from the store.
+    """
 
     dir: FolderSetting = None
     overlay_dir: FolderSetting = None
+    overlay_url: str = ""
     cache_dir: FolderSetting = None
 
 
@@ -84,6 +88,13 @@ class WorkerGroup(Group):
 
     scratch_dir: Path | None = None
     drain_grace_s: float = Field(default=15.0, ge=0)
+
+
+class DiskSettings(Group):
+    """`check`: refuse what would not fit; `reserve_bytes` stay free in any case."""
+
+    check: bool = True
+    reserve_bytes: int = Field(default=256 << 20, ge=0)
 
 
 class LogSettings(Group):

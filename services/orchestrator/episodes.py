@@ -13,10 +13,12 @@ from pathlib import Path
 import psycopg
 from ulid import ULID
 
+from services.kit.disk_need import require_space
 from services.kit.errors import Conflict, InvalidMedia, InvalidRequest, NotFound, ScreenalyticsError
 from services.kit.media_types import ContainerFormat, sniff
 from services.kit.object_store import ObjectStore, StoredObject, file_chunks
-from services.orchestrator.database import Database, Row
+from services.kit.settings import DiskSettings
+from services.orchestrator.database import Database, Row, Transaction
 from services.orchestrator.settings import MediaSettings
 
 _SNIFF_BYTES = 4096
@@ -30,23 +32,34 @@ class Registration:
 
 
 class Episodes:
-    def __init__(self, database: Database, store: ObjectStore, settings: MediaSettings) -> None:
+    def __init__(
+        self, database: Database, store: ObjectStore, settings: MediaSettings, disk: DiskSettings
+    ) -> None:
         self._database = database
         self._store = store
         self._settings = settings
+        self._disk = disk
 
     async def register(
-        self, chunks: AsyncIterator[bytes], *, filename: str, ep_id: str | None, replace: bool
+        self,
+        chunks: AsyncIterator[bytes],
+        *,
+        filename: str,
+        ep_id: str | None,
+        replace: bool,
+        size_bytes: int | None = None,
     ) -> Registration:
-        """Stores the bytes and names them.
+        """Stores the bytes and names them. `size_bytes`: as far as it is known before they come.
 
         The same content under the same name is the same episode. Raises `InvalidMedia`, `InvalidRequest`,
-        and `Conflict` when the name belongs to other content and `replace` is false.
+        `Conflict` when the name belongs to other content and `replace` is false, and `InsufficientDisk`.
         """
-        if ep_id is not None and not _EP_ID.fullmatch(ep_id):
-            raise InvalidRequest(f"ep_id {ep_id!r} does not match {_EP_ID.pattern}")
+        if ep_id is not None:
+            require_ep_id(ep_id)
+        if size_bytes is not None and (folder := self._store.local_path("")) is not None:
+            await asyncio.to_thread(require_space, {"the store": (folder, size_bytes)}, self._disk)
         episode_uid = str(ULID())
-        key = f"{episode_uid}/media/source"
+        key = await self._media_key(episode_uid, ep_id)
         sniffed = _Sniffer(chunks, self._settings.max_upload_bytes)
         stored = await self._store.put_stream(key, sniffed.chunks())
         try:
@@ -70,7 +83,10 @@ class Episodes:
             )
         if not path.is_absolute() or not await asyncio.to_thread(path.is_file):
             raise InvalidRequest(f"{path} is not an absolute path of a file")
-        return await self.register(_read_async(path), filename=path.name, ep_id=ep_id, replace=replace)
+        size_bytes = (await asyncio.to_thread(path.stat)).st_size
+        return await self.register(
+            _read_async(path), filename=path.name, ep_id=ep_id, replace=replace, size_bytes=size_bytes
+        )
 
     async def get(self, ep_id: str) -> Row:
         """Raises `NotFound`."""
@@ -97,6 +113,8 @@ class Episodes:
         name = ep_id or default_ep_id(filename, stored.sha256)
         async with self._database.transaction() as tx:
             known = await tx.one("current_episode", ep_id=name)
+            if known is not None and known["media_uri"] is None:
+                return await self._attach(tx, known, stored, container, filename)
             if known is not None and known["sha256"] == stored.sha256:
                 await asyncio.to_thread(self._store.delete, stored.key)
                 return Registration(known, is_new=False)
@@ -118,6 +136,35 @@ class Episodes:
                 container=container,
             )
         assert row is not None
+        return Registration(row, is_new=True)
+
+    async def _media_key(self, episode_uid: str, ep_id: str | None) -> str:
+        """An imported episode that has no video gets it below its own prefix."""
+        known = None
+        if ep_id is not None:
+            async with self._database.transaction() as tx:
+                known = await tx.one("current_episode", ep_id=ep_id)
+        if known is None or known["media_uri"] is not None:
+            return f"{episode_uid}/media/source"
+        return f"{known['episode_uid']}/media/{episode_uid}"
+
+    async def _attach(
+        self, tx: Transaction, known: Row, stored: StoredObject, container: ContainerFormat, filename: str
+    ) -> Registration:
+        """Raises `Conflict` when an import made the episode while the video was on its way."""
+        row = None
+        if stored.key.startswith(f"{known['episode_uid']}/"):
+            row = await tx.one(
+                "attach_media",
+                episode_uid=known["episode_uid"],
+                filename=filename,
+                media_uri=stored.key,
+                sha256=stored.sha256,
+                size_bytes=stored.size_bytes,
+                container=container,
+            )
+        if row is None:
+            raise Conflict(f"episode {known['ep_id']} was changed meanwhile", hint="upload again")
         return Registration(row, is_new=True)
 
 
@@ -157,6 +204,12 @@ def _sniffed(head: bytes) -> ContainerFormat:
             hint=f"accepted: {', '.join(c.value for c in ContainerFormat)}",
         )
     return container
+
+
+def require_ep_id(ep_id: str) -> None:
+    """Raises `InvalidRequest`."""
+    if not _EP_ID.fullmatch(ep_id):
+        raise InvalidRequest(f"ep_id {ep_id!r} does not match {_EP_ID.pattern}")
 
 
 def default_ep_id(filename: str, sha256: str) -> str:

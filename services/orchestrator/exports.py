@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from services.kit.artifacts import PIPELINE_VER, ArtifactKind, SceneFacts, read_table
 from services.kit.errors import NotFound
+from services.orchestrator.older_files import OLDER_FILES
 
 _BATCH_ROWS = 1_000
 
@@ -220,6 +221,25 @@ def render(name: str, source: ExportSource) -> Iterator[bytes]:
     found = export(name)
     records = found.records(source)
     return _as_csv(records, found.columns) if name.endswith(".csv") else _as_jsonl(records)
+
+
+def imported_name(name: str) -> str | None:
+    """The file of the older system that an export is made from, where there is one."""
+    stem = name.partition(".")[0]
+    return next((file.name for file in OLDER_FILES.values() if file.kind == stem), None)
+
+
+def render_imported_csv(name: str, path: Path) -> Iterator[bytes]:
+    """As `render`, from the imported file of `imported_name`."""
+    return _as_csv(_imported_records(path, imported_name(name) or ""), export(name).columns)
+
+
+def _imported_records(path: Path, file_name: str) -> Iterator[Record]:
+    if not file_name.endswith(".jsonl"):
+        yield from json.loads(path.read_bytes())["identities"]
+        return
+    with path.open("rb") as lines:
+        yield from (json.loads(line) for line in lines if line.strip())
 
 
 def _as_jsonl(records: Iterator[Record]) -> Iterator[bytes]:

@@ -14,19 +14,21 @@ from ulid import ULID
 
 from services.kit import bus
 from services.kit.codec import to_dict
-from services.kit.errors import AcceleratorUnavailable, Conflict, NotFound
+from services.kit.errors import AcceleratorUnavailable, Conflict, NotFound, ZeroRows
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.placement import Provider
 from services.kit.object_store import ObjectStore
 from services.kit.stage_configs import StageConfig
 from services.kit.stages import STAGE_ORDER, STAGES, Stage
 from services.orchestrator.database import Database, Row, Transaction
+from services.orchestrator.disk_check import require_store_space
 from services.orchestrator.earlier_runs import EarlierRuns
 from services.orchestrator.idempotency import Origin, answered_before
-from services.orchestrator.lifecycle import TERMINAL
+from services.orchestrator.lifecycle import ACTIVE, TERMINAL
 from services.orchestrator.pipeline import Pipeline
 from services.orchestrator.profiles import (
     DEFAULT_PROFILE,
+    PROFILES,
     Profile,
     check_override_names,
     effective_config,
@@ -47,9 +49,23 @@ class JobKind(StrEnum):
     CLUSTER = "cluster"
 
 
+class ExecutionMode(StrEnum):
+    AUTO = "auto"
+    REMOTE = "remote"
+    LOCAL = "local"
+
+
+class ExecutionPlace(StrEnum):
+    REMOTE = "remote"
+    LOCAL = "local"
+
+
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """`force` works again where an equal result is there."""
+    """`force` works again where an equal result is there.
+
+    `execution_mode` and `execution_place`: what the submitter chose, and what came of it; for the record.
+    """
 
     ep_id: str
     kind: JobKind = JobKind.PIPELINE
@@ -59,6 +75,8 @@ class JobRequest:
     acknowledge_zero_rows: bool = False
     force: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    execution_mode: ExecutionMode | None = None
+    execution_place: ExecutionPlace | None = None
 
     @property
     def stages(self) -> list[Stage]:
@@ -85,7 +103,8 @@ class Jobs:
     async def submit(self, request: JobRequest, *, submitted_by: str, origin: Origin = _NEW) -> str:
         """The job's id: a new one, or the one that the idempotency key has made.
 
-        Raises `NotFound`, `InvalidRequest`, `Conflict`, `IdempotencyKeyReused`, `AcceleratorUnavailable`.
+        Raises `NotFound`, `InvalidRequest`, `Conflict`, `IdempotencyKeyReused`, `AcceleratorUnavailable`,
+        `InsufficientDisk`.
         """
         if known := await self._answered(request, origin):
             return known
@@ -132,9 +151,7 @@ class Jobs:
         submitted_by: str,
         origin: Origin,
     ) -> str:
-        episode = await tx.one("current_episode", ep_id=request.ep_id)
-        if episode is None:
-            raise NotFound(f"no episode {request.ep_id!r}")
+        episode = await self._episode(tx, request)
         await self._check_inputs(tx, request, episode)
         job = await tx.one(
             "insert_job",
@@ -148,12 +165,26 @@ class Jobs:
             warnings=tuple(warnings),
             request=asdict(request),
             force=request.force,
+            execution_mode=request.execution_mode,
+            execution_place=request.execution_place,
             **asdict(origin),
         )
         assert job is not None
         runs = [await self._insert_run(tx, job, position, run) for position, run in enumerate(planned)]
         await self._pipeline.start(tx, job, runs[0], episode)
+        await self._check_space(tx, request, episode, job, planned)
         return str(job["job_id"])
+
+    async def _episode(self, tx: Transaction, request: JobRequest) -> Row:
+        episode = await tx.one("current_episode", ep_id=request.ep_id)
+        if episode is None:
+            raise NotFound(f"no episode {request.ep_id!r}")
+        if episode["media_uri"] is None:
+            raise Conflict(
+                f"episode {request.ep_id} was imported and has no video",
+                hint=f"upload its video under the same name: screenalytics run VIDEO --ep-id {request.ep_id}",
+            )
+        return episode
 
     async def _insert_run(self, tx: Transaction, job: Row, position: int, planned: PlannedRun) -> Row:
         run = await tx.one(
@@ -183,10 +214,23 @@ class Jobs:
         current = {r["stage"]: r for r in await tx.all("current_runs", episode_uid=episode["episode_uid"])}
         empty = [s for s in STAGE_ORDER[: STAGE_ORDER.index(stage)] if current.get(s, {}).get("zero_rows")]
         if empty and not request.acknowledge_zero_rows:
-            raise Conflict(
+            raise ZeroRows(
                 f"{empty[-1]} found nothing in episode {request.ep_id}, so {stage} has nothing to work on",
-                hint="run it all the same with acknowledge_zero_rows",
+                hint=f"run {empty[0]} with other parameters, or run {stage} all the same with "
+                "acknowledge_zero_rows (--acknowledge-zero-rows)",
             )
+
+    async def _check_space(
+        self, tx: Transaction, request: JobRequest, episode: Row, job: Row, planned: list[PlannedRun]
+    ) -> None:
+        """What is reused takes no room; of a video that was never planned nothing is known yet."""
+        if episode["media_info"] is None:
+            return
+        runs = await tx.all("runs_of_job", job_id=job["job_id"])
+        ahead = {run["stage"] for run in runs if run["state"] in ACTIVE}
+        configs = [run.config for run in planned if run.stage in ahead]
+        chips = int(PROFILES[request.profile]["chips_per_track"])
+        await require_store_space(self._settings, episode, configs, chips)
 
     async def _route(self, request: JobRequest) -> Provider:
         """Where the job will run. A worker that is only just starting gets a moment to be heard."""
@@ -202,8 +246,7 @@ class Jobs:
 
     async def _available_routes(self) -> set[tuple[str, str]]:
         declared = {tuple(route.split("/")) for route in self._settings.routes.declared}
-        async with self._database.transaction() as tx:
-            rows = await tx.all("live_routes", expiry_s=bus.WORKER_EXPIRY_S)
+        rows = await self._database.read("live_routes", expiry_s=bus.WORKER_EXPIRY_S)
         return {(a, b) for a, b in declared} | {(row["stage"], row["effective_provider"]) for row in rows}
 
     async def _conflict(self, request: JobRequest) -> Conflict:

@@ -42,6 +42,8 @@ def marker(run: Row) -> dict[str, Any]:
         "episode_uid": run["episode_uid"],
         "requested_device": run["requested_device"],
         "resolved_device": run["resolved_device"],
+        "execution_mode": run["execution_mode"],
+        "execution_place": run["execution_place"],
         "started_at": as_json(run["made_from"]),
         "finished_at": as_json(run["made_until"]),
         "reused": run["reused_run_id"] is not None,

@@ -24,7 +24,7 @@ from services.kit.stage_configs import (
 from services.kit.stages import Stage
 
 # More threads than any machine has: the cgroup's limit decides.
-_UNCAPPED = 1024
+UNCAPPED = 1024
 _LOUD_JPEG_QUALITY = 85
 
 
@@ -57,7 +57,7 @@ PROFILES: Mapping[Profile, Mapping[str, Any]] = {
         "detector_long_side_px": 960,
         "scene_detector": SceneDetector.PYSCENEDETECT,
         "chips_per_track": 12,
-        "thread_cap": _UNCAPPED,
+        "thread_cap": UNCAPPED,
     },
 }
 

@@ -10,27 +10,26 @@ from typing import Any
 
 from services.kit import bus
 from services.kit.artifacts import ArtifactKind
-from services.kit.codec import from_dict
 from services.kit.errors import NotFound
-from services.kit.messages import ModelRef
+from services.kit.inference.catalog import Catalog
 from services.kit.object_store import ObjectStore
-from services.kit.stages import STAGE_ORDER, STAGES, Stage
-from services.orchestrator.database import Database, Row, Transaction, as_json
-from services.orchestrator.fingerprint import fingerprint
+from services.orchestrator.database import Database, Row, as_json
+from services.orchestrator.imported_phases import counting_files
 from services.orchestrator.job_view import job_shown
-from services.orchestrator.profiles import affecting_output
-from services.orchestrator.status import PhaseFacts, episode_status
-from services.orchestrator.transitions import inputs_for
+from services.orchestrator.phases import read_phases
+from services.orchestrator.status import episode_status
 
 _SEGMENT_KINDS = frozenset(
     {ArtifactKind.SEGMENT_FRAMES, ArtifactKind.SEGMENT_DETECTIONS, ArtifactKind.SEGMENT_CHIPS}
 )
+_NO_EXECUTION = {"execution_mode": None, "execution_place": None}
 
 
 class Records:
-    def __init__(self, database: Database, store: ObjectStore) -> None:
+    def __init__(self, database: Database, store: ObjectStore, catalog: Catalog) -> None:
         self._database = database
         self._store = store
+        self._catalog = catalog
 
     # -- jobs -----------------------------------------------------------------------------------
 
@@ -49,16 +48,15 @@ class Records:
     async def _jobs(
         self, *, job_id: str | None, ep_id: str | None, stage: str | None, active: bool, limit: int
     ) -> list[dict[str, Any]]:
-        async with self._database.transaction() as tx:
-            rows = await tx.all(
-                "jobs_with_runs",
-                job_id=job_id,
-                ep_id=ep_id,
-                stage=stage,
-                active=active,
-                limit=limit,
-                worker_expiry_s=bus.WORKER_EXPIRY_S,
-            )
+        rows = await self._database.read(
+            "jobs_with_runs",
+            job_id=job_id,
+            ep_id=ep_id,
+            stage=stage,
+            active=active,
+            limit=limit,
+            worker_expiry_s=bus.WORKER_EXPIRY_S,
+        )
         return [job_shown(row) for row in rows]
 
     async def dead_letters(self, job_id: str) -> list[dict[str, Any]]:
@@ -72,8 +70,7 @@ class Records:
         return [{name: as_json(value) for name, value in row.items()} for row in rows]
 
     async def events(self, job_id: str, *, after: int, limit: int = 500) -> list[Row]:
-        async with self._database.transaction() as tx:
-            return await tx.all("events_after", job_id=job_id, seq=after, limit=limit)
+        return await self._database.read("events_after", job_id=job_id, seq=after, limit=limit)
 
     async def logs(self, job_id: str, *, after: int, quiet: bool, limit: int) -> list[Row]:
         """Raises `NotFound`."""
@@ -85,38 +82,52 @@ class Records:
     # -- episodes -------------------------------------------------------------------------------
 
     async def status(self, episode: Row) -> dict[str, Any]:
-        uid = episode["episode_uid"]
         async with self._database.transaction() as tx:
-            latest = {r["stage"]: r for r in await tx.all("latest_runs", episode_uid=uid)}
-            current = {r["stage"]: r for r in await tx.all("current_runs", episode_uid=uid)}
-            phases = {
-                stage: PhaseFacts(
-                    latest.get(stage),
-                    current.get(stage),
-                    await _expected(tx, episode, stage, current.get(stage)),
-                )
-                for stage in STAGE_ORDER
-            }
-            job_ids = {r["job_id"] for r in latest.values()}
-            jobs = [await tx.one("get_job", job_id=job_id) for job_id in job_ids]
-        return episode_status(episode, phases, {j["job_id"]: j["requested_device"] for j in jobs if j})
+            phases = await read_phases(tx, episode, self._catalog)
+            execution = await tx.one("last_execution", episode_uid=episode["episode_uid"])
+        return {**episode_status(episode, phases), **(execution or _NO_EXECUTION)}
 
     async def artifacts(self, episode: Row) -> list[dict[str, Any]]:
-        """What the newest successful run of each stage has left."""
-        return [self._artifact_shown(row) for row in await self._current_artifacts(episode)]
+        """What the newest successful run of each stage has left; of a stage without one, what was imported."""
+        ours, imported = await self._current_artifacts(episode), await self.imported_files(episode)
+        return [self._artifact_shown(row) for row in [*ours, *imported] if row["kind"] is not None]
 
     async def artifact(self, episode: Row, kind: ArtifactKind) -> Row:
-        """Raises `NotFound`."""
+        """One of ours, in its typed form. Raises `NotFound`."""
         for row in await self._current_artifacts(episode):
             if row["kind"] == kind:
                 return row
         raise NotFound(f"episode {episode['ep_id']} has no {kind} yet")
 
+    async def file_of(self, episode: Row, kind: ArtifactKind) -> Row:
+        """One of ours, else the imported file of that kind. Raises `NotFound`."""
+        imported = (row for row in await self.imported_files(episode) if row["kind"] == kind)
+        return next(imported, None) or await self.artifact(episode, kind)
+
+    async def imported_files(self, episode: Row) -> list[Row]:
+        """Imported outputs and markers of the stages that have no result of ours."""
+        async with self._database.transaction() as tx:
+            files = await tx.all("imported_files", episode_uid=episode["episode_uid"])
+            runs = await tx.all("current_runs", episode_uid=episode["episode_uid"])
+        ours = {run["stage"] for run in runs}
+        return [
+            {**row, "run_id": row["run_key"] or None, "created_at": row["imported_at"], "source": "imported"}
+            for row in counting_files(files)
+            if row["stage"] not in ours
+        ]
+
+    async def imported_file(self, episode: Row, name: str) -> Row | None:
+        return next((row for row in await self.imported_files(episode) if row["name"] == name), None)
+
     async def identities(self, episode: Row) -> dict[str, Any]:
         """Raises `NotFound` while no clustering has succeeded."""
-        row = await self.artifact(episode, ArtifactKind.IDENTITIES)
+        imported = await self.imported_file(episode, "identities.json")
+        row = imported or await self.artifact(episode, ArtifactKind.IDENTITIES)
         data = json.loads(await asyncio.to_thread(self._store.get_bytes, row["uri"]))
-        return {"ep_id": episode["ep_id"], "identities": data["identities"], "stats": data["stats"]}
+        identities = data["identities"]
+        if imported is not None:
+            identities = [{"label": None, **identity} for identity in identities]
+        return {"ep_id": episode["ep_id"], "identities": identities, "stats": data.get("stats", {})}
 
     async def model_names(self, episode: Row) -> dict[str, str]:
         """Names of the models of the newest successful runs, by role."""
@@ -143,24 +154,10 @@ class Records:
         async with self._database.transaction() as tx:
             runs = await tx.all("current_runs", episode_uid=episode["episode_uid"])
             rows = await tx.all("artifacts_of_runs", run_ids=[run["run_id"] for run in runs])
-        return [row for row in rows if row["kind"] not in _SEGMENT_KINDS]
+        return [{**row, "source": "run"} for row in rows if row["kind"] not in _SEGMENT_KINDS]
 
     def _artifact_shown(self, row: Row) -> dict[str, Any]:
         path = self._store.local_path(row["uri"])
-        shown = ("kind", "stage", "uri", "sha256", "size_bytes", "rows", "run_id", "created_at")
+        shown = ("kind", "stage", "uri", "sha256", "size_bytes", "rows", "run_id", "created_at", "source")
         location = str(path) if path else f"{self._store.url.rstrip('/')}/{row['uri']}"
         return {**{name: as_json(row[name]) for name in shown}, "location": location}
-
-
-async def _expected(tx: Transaction, episode: Row, stage: Stage, run: Row | None) -> str | None:
-    """The fingerprint that `run` would have, were it made from what is current."""
-    if run is None:
-        return None
-    inputs, _ = await inputs_for(tx, episode["episode_uid"], stage)
-    return fingerprint(
-        media_sha256=episode["sha256"],
-        inputs=inputs,
-        config=affecting_output(stage, run["config"]),
-        models=[from_dict(ModelRef, m) for m in run["models"]],
-        algorithm_version=STAGES[stage].algorithm_version,
-    )

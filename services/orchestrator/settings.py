@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from services.kit.settings import Group, ServiceSettings
+from services.kit.settings import DiskSettings, Group, ServiceSettings
 
 Route = Annotated[str, StringConstraints(pattern=r"^(detect_track|faces_embed|cluster)/(cuda|cpu)$")]
 
@@ -29,6 +29,12 @@ class MediaSettings(Group):
 
     allow_local_paths: bool = False
     max_upload_bytes: int = Field(default=64 << 30, ge=1)
+
+
+class ImportsSettings(Group):
+    """Of files of the older system."""
+
+    max_file_bytes: int = Field(default=8 << 30, ge=1)
 
 
 class RoutesSettings(Group):
@@ -54,5 +60,7 @@ class OrchestratorSettings(ServiceSettings):
     postgres: PostgresSettings
     http: HttpSettings = HttpSettings()
     media: MediaSettings = MediaSettings()
+    imports: ImportsSettings = ImportsSettings()
+    disk: DiskSettings = DiskSettings()
     routes: RoutesSettings = RoutesSettings()
     jobs: JobsSettings = JobsSettings()

@@ -64,6 +64,7 @@ def screenalytics(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) ->
     own = {
         "PYTHONPATH": str(_ROOT),
         "XDG_DATA_HOME": str(tmp_path_factory.mktemp("xdg")),
+        "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state")),
         "SCREENALYTICS_MODELS__DIR": str(models_dir),
         "SCREENALYTICS_THREADS__MAX_CPU": "1",
     }

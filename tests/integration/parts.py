@@ -97,8 +97,8 @@ class Parts:
             relay=OutboxRelay(nc, database),
             reaper=Reaper(nc, database, settings.jobs),
             silencer=Silencer(nc, database),
-            records=Records(database, store),
-            episodes=Episodes(database, store, settings.media),
+            records=Records(database, store, Catalog.load(None)),
+            episodes=Episodes(database, store, settings.media, settings.disk),
             logbook=Logbook(nc, database),
             markers=MarkerWriter(database, store),
         )

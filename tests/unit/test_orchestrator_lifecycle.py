@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.orchestrator.lifecycle import ACTIVE, MOVES, TERMINAL, State
+from services.orchestrator.lifecycle import ACTIVE, MOVED_BY, MOVES, TERMINAL, State
 
 
 def test_nothing_moves_out_of_a_terminal_state() -> None:
@@ -26,3 +26,7 @@ def test_every_state_but_the_first_can_be_reached() -> None:
 
 def test_no_state_moves_to_itself() -> None:
     assert all(before is not after for before, after in MOVES)
+
+
+def test_every_move_names_who_makes_it() -> None:
+    assert set(MOVED_BY) == MOVES

@@ -10,66 +10,84 @@ import pytest
 from services.kit.stages import STAGE_ORDER, Stage
 from services.orchestrator.lifecycle import State
 from services.orchestrator.older_names import phase_status
-from services.orchestrator.status import PhaseFacts, episode_status, phase_record
+from services.orchestrator.staleness import Made, StaleReason
+from services.orchestrator.status import (
+    NEVER_RAN,
+    PhaseFacts,
+    PhaseResult,
+    PhaseRun,
+    Source,
+    episode_status,
+    phase_record,
+    seconds_between,
+)
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-ABSENT = PhaseFacts(None, None, None)
 EPISODE = {"ep_id": "show", "episode_uid": "u1"}
-
-
-def run(state: str = "succeeded", fingerprint: str = "f1", **changes: Any) -> dict[str, Any]:
-    plain = {
-        "run_id": "r", "job_id": "j", "state": state, "fingerprint": fingerprint, "zero_rows": False,
-        "queued_at": AT, "started_at": AT + timedelta(seconds=1), "finished_at": AT + timedelta(seconds=3),
-        "resolved_device": "cpu",
-    }  # fmt: skip
-    return plain | changes
-
-
-def facts(expected: str = "f1", **changes: Any) -> PhaseFacts:
-    one = run(**changes)
-    return PhaseFacts(one, one, expected)
-
+RUN = PhaseRun(
+    "success",
+    last_run_at=AT,
+    started_at=AT + timedelta(seconds=1),
+    finished_at=AT + timedelta(seconds=3),
+    requested_device="cuda",
+    resolved_device="cpu",
+)
+RESULT = PhaseResult(Made(AT), Source.MARKER, has_output=True)
+DONE = PhaseFacts(RUN, RESULT)
 
 FIELDS = {
     "phase", "status", "source", "zero_rows", "manifest_exists", "last_run_at", "started_at", "finished_at",
-    "runtime_s", "requested_device", "resolved_device",
+    "runtime_s", "requested_device", "resolved_device", "stale_reason",
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("given", [ABSENT, facts()])
+@pytest.mark.parametrize("given", [NEVER_RAN, DONE])
 def test_a_phase_has_exactly_the_fields_its_users_know(given: PhaseFacts) -> None:
-    assert set(phase_record(Stage.CLUSTER, given, "cuda")) == FIELDS
+    assert set(phase_record(Stage.CLUSTER, given, None)) == FIELDS
 
 
 def test_a_stage_that_never_ran_is_missing() -> None:
-    record = phase_record(Stage.CLUSTER, ABSENT, None)
+    record = phase_record(Stage.CLUSTER, NEVER_RAN, None)
     assert (record["status"], record["source"], record["manifest_exists"]) == ("missing", "absent", False)
 
 
 def test_a_success_is_told_with_its_times_and_both_devices() -> None:
-    record = phase_record(Stage.CLUSTER, facts(), "cuda")
-    assert (record["status"], record["runtime_s"]) == ("success", 2.0)
+    record = phase_record(Stage.CLUSTER, DONE, None)
+    assert (record["status"], record["source"], record["runtime_s"]) == ("success", "marker", 2.0)
     assert (record["requested_device"], record["resolved_device"]) == ("cuda", "cpu")
 
 
-def test_a_success_whose_inputs_have_changed_is_stale() -> None:
-    assert phase_record(Stage.FACES_EMBED, facts(expected="f2"), "cpu")["status"] == "stale"
+def test_a_stale_success_says_why() -> None:
+    record = phase_record(Stage.FACES_EMBED, DONE, StaleReason.INPUTS)
+    assert (record["status"], record["stale_reason"]) == ("stale", "inputs")
 
 
-@pytest.mark.parametrize("state", ["failed", "cancelled", "running", "queued"])
-def test_a_newer_run_is_what_is_shown_and_the_older_success_still_exists(state: str) -> None:
-    record = phase_record(Stage.CLUSTER, PhaseFacts(run(state), run(), "f1"), "cpu")
-    assert record["status"] == state
+@pytest.mark.parametrize("status", ["failed", "cancelled", "running", "queued"])
+def test_a_newer_run_is_what_is_shown_and_the_older_success_still_exists(status: str) -> None:
+    record = phase_record(Stage.CLUSTER, PhaseFacts(PhaseRun(status), RESULT), None)
+    assert (record["status"], record["source"]) == (status, "marker")
     assert record["manifest_exists"]
 
 
-def test_zero_rows_is_said() -> None:
-    assert phase_record(Stage.DETECT_TRACK, facts(zero_rows=True), "cpu")["zero_rows"] is True
+def test_a_first_run_that_failed_has_no_result_to_speak_of() -> None:
+    record = phase_record(Stage.CLUSTER, PhaseFacts(PhaseRun("failed")), None)
+    assert (record["status"], record["source"], record["manifest_exists"]) == ("failed", "absent", False)
+
+
+def test_zero_rows_is_said_and_still_said_while_the_stage_runs_again() -> None:
+    empty = PhaseResult(Made(AT), Source.MARKER, has_output=True, zero_rows=True)
+    succeeded = PhaseRun("success", zero_rows=True)
+    assert phase_record(Stage.DETECT_TRACK, PhaseFacts(succeeded, empty), None)["zero_rows"] is True
+    assert phase_record(Stage.DETECT_TRACK, PhaseFacts(PhaseRun("running"), empty), None)["zero_rows"] is True
+
+
+def test_detections_without_tracks_are_partial() -> None:
+    partial = PhaseResult(Made(AT), Source.MARKER, has_output=True, is_partial=True)
+    assert phase_record(Stage.DETECT_TRACK, PhaseFacts(RUN, partial), None)["status"] == "partial"
 
 
 def status(**phases: PhaseFacts) -> dict[str, Any]:
-    return episode_status(EPISODE, {s: phases.get(s.value, ABSENT) for s in STAGE_ORDER}, {"j": "cuda"})
+    return episode_status(EPISODE, {s: phases.get(s.value, NEVER_RAN) for s in STAGE_ORDER})
 
 
 def test_an_episode_has_its_three_phases_in_order() -> None:
@@ -81,26 +99,15 @@ def test_an_episode_has_its_three_phases_in_order() -> None:
     assert not shown["tracks_only_fallback"]
 
 
-def test_an_input_that_was_made_again_makes_the_later_stages_stale() -> None:
-    shown = status(detect_track=facts(), faces_embed=facts(expected="f2"), cluster=facts(expected="f3"))
-    assert shown["faces_stale"]
-    assert shown["cluster_stale"]
-    assert shown["phases"]["detect_track"]["status"] == "success"
-
-
-def test_staleness_is_known_even_while_the_stage_runs_again() -> None:
-    assert status(faces_embed=PhaseFacts(run("running"), run(), "f2"))["faces_stale"]
-
-
 def test_tracks_without_identities_are_a_fallback() -> None:
-    assert status(detect_track=facts())["tracks_only_fallback"]
-    assert not status(detect_track=facts(), cluster=facts())["tracks_only_fallback"]
+    assert status(detect_track=DONE)["tracks_only_fallback"]
+    assert not status(detect_track=DONE, cluster=DONE)["tracks_only_fallback"]
 
 
-def test_a_phase_shows_the_device_its_own_job_asked_for() -> None:
-    shown = status(detect_track=facts(), cluster=facts(job_id="another"))
-    assert shown["phases"]["detect_track"]["requested_device"] == "cuda"
-    assert shown["phases"]["cluster"]["requested_device"] is None
+def test_times_that_make_no_sense_together_give_no_runtime() -> None:
+    assert seconds_between(AT, AT) == 0.0
+    assert seconds_between(AT, AT - timedelta(seconds=1)) is None
+    assert seconds_between(None, AT) is None
 
 
 def test_every_state_has_a_word_of_the_older_system() -> None:

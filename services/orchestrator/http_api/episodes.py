@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
@@ -54,7 +55,11 @@ def routes(episodes: Episodes, records: Records) -> APIRouter:
             done = await _register_path(episodes, await request.body())
         else:
             done = await episodes.register(
-                request.stream(), filename=Path(filename).name, ep_id=ep_id, replace=replace
+                request.stream(),
+                filename=Path(filename).name,
+                ep_id=ep_id,
+                replace=replace,
+                size_bytes=_announced_size(request),
             )
         response.status_code = 201 if done.is_new else 200
         return episode_shown(done.episode)
@@ -85,7 +90,7 @@ def routes(episodes: Episodes, records: Records) -> APIRouter:
 
     @router.get("/{ep_id}/artifacts/{kind}")
     async def get_artifact(ep_id: str, kind: ArtifactKind) -> Response:
-        row = await records.artifact(await episodes.get(ep_id), kind)
+        row = await records.file_of(await episodes.get(ep_id), kind)
         headers = {"Content-Length": str(row["size_bytes"]), "ETag": f'"{row["sha256"]}"'}
         content = await records.content(row)
         return StreamingResponse(content, headers=headers, media_type="application/octet-stream")
@@ -95,15 +100,14 @@ def routes(episodes: Episodes, records: Records) -> APIRouter:
         ep_id: str, export_format: Annotated[Literal["jsonl", "csv"], Query(alias="format")] = "jsonl"
     ) -> dict[str, Any]:
         """The files that can be made now; a stage that has not run yet leaves its own out."""
-        episode = await episodes.get(ep_id)
-        kinds = {row["kind"] for row in await records.artifacts(episode)}
-        names = [name for name in exports.names(export_format) if _needs(name) <= kinds]
-        stages = {row["stage"] for row in await records.artifacts(episode)}
-        return {"files": names + [f"runs/{stage}.json" for stage in Stage if stage in stages]}
+        return {"files": await _export_names(records, await episodes.get(ep_id), export_format)}
 
     @router.get("/{ep_id}/exports/runs/{stage}.json")
     async def get_marker(ep_id: str, stage: Stage) -> Response:
         episode = await episodes.get(ep_id)
+        imported = await records.imported_file(episode, f"{stage}.json")
+        if imported is not None:
+            return StreamingResponse(await records.content(imported), media_type="application/json")
         return StreamingResponse(
             await records.marker(episode, marker_key(episode["episode_uid"], stage)),
             media_type="application/json",
@@ -112,6 +116,9 @@ def routes(episodes: Episodes, records: Records) -> APIRouter:
     @router.get("/{ep_id}/exports/{name}")
     async def get_export(ep_id: str, name: str) -> Response:
         episode = await episodes.get(ep_id)
+        imported = await records.imported_file(episode, exports.imported_name(name) or "")
+        if imported is not None:
+            return await _imported_export(records, imported, name)
         if name in exports.JSON_FILES:
             row = await records.artifact(episode, exports.JSON_FILES[name])
             return StreamingResponse(await records.content(row), media_type="application/json")
@@ -128,14 +135,61 @@ async def _register_path(episodes: Episodes, body: bytes) -> Registration:
     return await episodes.register_path(request.path, ep_id=request.ep_id, replace=request.replace)
 
 
+def _announced_size(request: Request) -> int | None:
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
+
+
 def _needs(name: str) -> set[str]:
     if name in exports.JSON_FILES:
         return {exports.JSON_FILES[name]}
     return set(exports.export(name).needs)
 
 
+async def _export_names(records: Records, episode: Row, export_format: str) -> list[str]:
+    shown = await records.artifacts(episode)
+    ours = [row for row in shown if row["source"] == "run"]
+    kinds, stages = {row["kind"] for row in ours}, {row["stage"] for row in ours}
+    imported = {row["name"] for row in await records.imported_files(episode)}
+    names = [
+        name
+        for name in exports.names(export_format)
+        if _needs(name) <= kinds or exports.imported_name(name) in imported
+    ]
+    return names + [f"runs/{s}.json" for s in Stage if s in stages or f"{s}.json" in imported]
+
+
+async def _imported_export(records: Records, row: Row, name: str) -> Response:
+    """The file as it was imported; as a table where that is asked for."""
+    if name == row["name"]:
+        media_type = "application/json" if name.endswith(".json") else "application/x-ndjson"
+        return StreamingResponse(await records.content(row), media_type=media_type)
+    exports.export(name)
+    folder = TemporaryDirectory(prefix="screenalytics-export-")
+    path = Path(folder.name) / "imported"
+    try:
+        await run_in_threadpool(records.fetch, row, path)
+    except BaseException:
+        folder.cleanup()
+        raise
+    return _rendered(folder, lambda: exports.render_imported_csv(name, path), "text/csv")
+
+
+def _rendered(
+    folder: TemporaryDirectory[str], render: Callable[[], Iterator[bytes]], media_type: str
+) -> Response:
+    """`folder` lives as long as the answer."""
+
+    async def body() -> AsyncIterator[bytes]:
+        with folder:
+            async for piece in iterate_in_threadpool(render()):
+                yield piece
+
+    return StreamingResponse(body(), media_type=media_type)
+
+
 async def _export(records: Records, episode: Row, name: str) -> Response:
-    """Fetches what the export needs into a folder that lives as long as the answer."""
+    """Fetches what the export needs into a folder."""
     rows = {kind: await records.artifact(episode, kind) for kind in exports.export(name).needs}
     folder = TemporaryDirectory(prefix="screenalytics-export-")
     paths = {kind: Path(folder.name) / f"{kind}" for kind in rows}
@@ -149,11 +203,5 @@ async def _export(records: Records, episode: Row, name: str) -> Response:
     source = exports.ExportSource(
         episode["ep_id"], paths, models.get("detector", ""), models.get("embedder", "")
     )
-
-    async def body() -> Any:
-        with folder:
-            async for piece in iterate_in_threadpool(exports.render(name, source)):
-                yield piece
-
     media_type = "text/csv" if name.endswith(".csv") else "application/x-ndjson"
-    return StreamingResponse(body(), media_type=media_type)
+    return _rendered(folder, lambda: exports.render(name, source), media_type)

@@ -13,6 +13,7 @@ import pytest
 from services.kit.errors import InvalidRequest, SystemUnavailable
 from services.kit.messages import TaskOutcome
 from services.kit.stages import Stage, TaskKind
+from services.orchestrator import database as database_module
 from services.orchestrator.database import Database
 from services.orchestrator.jobs import JobKind
 from services.orchestrator.lifecycle import MOVES, State
@@ -76,6 +77,23 @@ async def test_migrating_again_changes_nothing(database: Database, parts: Parts)
     job_id = await parts.submitted()
     await database.migrate()
     assert (await parts.states(job_id))[0] == "queued"
+
+
+async def test_a_migration_that_comes_late_is_applied_whatever_its_number(
+    empty_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Branches that were made side by side merge in any order."""
+    tables = [(number, f"CREATE TABLE t{number} ()") for number in (1, 2, 4)]
+    database = Database(empty_dsn, pool_size=2)
+    monkeypatch.setattr(database_module, "migrations", lambda: [tables[0], tables[2]])
+    await database.open()
+    monkeypatch.setattr(database_module, "migrations", lambda: tables)
+    await database.migrate()
+    await database.close()
+    async with await psycopg.AsyncConnection.connect(empty_dsn) as connection:
+        cursor = await connection.execute("SELECT number FROM schema_migrations ORDER BY number")
+        assert [row[0] for row in await cursor.fetchall()] == [1, 2, 4]
+        await connection.execute("SELECT FROM t2")
 
 
 async def test_an_orchestrator_that_may_not_migrate_waits_until_another_has(empty_dsn: str) -> None:

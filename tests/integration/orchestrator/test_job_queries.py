@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from services.kit.inference.catalog import Catalog
 from services.kit.messages import Heartbeat, WorkerState, now_at
 from services.local.postgres import EmbeddedPostgres
 from services.orchestrator.database import Database
@@ -24,7 +25,7 @@ async def test_what_runs_for_an_episode_is_one_query(parts: Parts, postgres: Emb
     log = postgres.home / "server.log"
     try:
         before = len(log.read_text())
-        jobs = await Records(logged, parts.store).jobs(
+        jobs = await Records(logged, parts.store, Catalog.load(None)).jobs(
             ep_id="show", stage="detect_track", active=True, limit=100
         )
         said = _STATEMENT.findall(log.read_text()[before:])

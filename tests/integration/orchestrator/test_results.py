@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.kit.artifacts import ArtifactKind
+from services.kit.errors import ZeroRows
 from services.kit.messages import Execution, MediaInfo, Task, TaskOutcome, TaskResult
 from services.orchestrator.jobs import JobKind
 from services.orchestrator.results import Verdict
@@ -224,7 +225,7 @@ async def test_zero_rows_skip_the_later_stages_and_the_job_succeeds(parts: Parts
 
 async def test_a_stage_after_zero_rows_must_be_acknowledged(parts: Parts) -> None:
     await parts.finish(await parts.submitted(), counts={"detections": 0})
-    with pytest.raises(Exception, match="acknowledge_zero_rows"):
+    with pytest.raises(ZeroRows, match="acknowledge_zero_rows"):
         await parts.submit(JobKind.FACES_EMBED)
     job_id = await parts.submit(JobKind.FACES_EMBED, acknowledge_zero_rows=True)
     assert (await parts.task(job_id)).input_of("chips").rows == 1

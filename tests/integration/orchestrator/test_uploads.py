@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.kit.errors import Conflict, InvalidMedia, InvalidRequest, NotFound
+from services.kit.settings import DiskSettings
 from services.orchestrator.episodes import Episodes, Registration
 from services.orchestrator.settings import MediaSettings
 from tests.integration.parts import VIDEO, Parts
@@ -109,7 +110,7 @@ async def test_what_is_no_video_is_refused_and_leaves_nothing(parts: Parts, cont
 
 
 async def test_an_upload_past_the_limit_is_refused_and_leaves_nothing(parts: Parts) -> None:
-    small = Episodes(parts.database, parts.store, MediaSettings(max_upload_bytes=5_000))
+    small = Episodes(parts.database, parts.store, MediaSettings(max_upload_bytes=5_000), DiskSettings())
     with pytest.raises(InvalidRequest, match="5000"):
         await register(small)
     assert stored(parts) == []
@@ -134,7 +135,7 @@ async def test_a_path_of_the_server_is_taken_only_where_the_setting_allows_it(
     (tmp_path / "show.mp4").write_bytes(VIDEO)
     with pytest.raises(InvalidRequest, match="no local paths"):
         await parts.episodes.register_path(tmp_path / "show.mp4", ep_id=None, replace=False)
-    local = Episodes(parts.database, parts.store, MediaSettings(allow_local_paths=True))
+    local = Episodes(parts.database, parts.store, MediaSettings(allow_local_paths=True), DiskSettings())
     done = await local.register_path(tmp_path / "show.mp4", ep_id=None, replace=False)
     assert parts.store.get_bytes(done.episode["media_uri"]) == VIDEO
     for path in (Path("show.mp4"), tmp_path, tmp_path / "nowhere.mp4", Path("/dev/zero"), Path("nul\x00")):

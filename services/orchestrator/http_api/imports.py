@@ -1,0 +1,39 @@
+"""Files of the older system, one call each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from services.orchestrator.database import Row, as_json
+from services.orchestrator.episodes import Episodes
+from services.orchestrator.imports import ImportOutcome, Imports
+
+_FIELDS = ("name", "stage", "sha256", "size_bytes", "rows", "modified_at", "imported_at")
+
+
+def routes(episodes: Episodes, imports: Imports) -> APIRouter:
+    router = APIRouter(prefix="/v1/episodes/{ep_id}/imports", tags=["imports"])
+
+    @router.get("")
+    async def list_imports(ep_id: str) -> dict[str, Any]:
+        return {"files": [_shown(row) for row in await imports.list(await episodes.get(ep_id))]}
+
+    @router.put("/{name}")
+    async def put_import(
+        ep_id: str, name: str, request: Request, response: Response, modified_at: datetime, run_id: str = ""
+    ) -> dict[str, Any]:
+        """The file as the request's body. The same file again changes nothing."""
+        done = await imports.put(
+            request.stream(), ep_id=ep_id, name=name, run_key=run_id, modified_at=modified_at
+        )
+        response.status_code = 201 if done.outcome is ImportOutcome.IMPORTED else 200
+        return {**_shown(done.row), "outcome": done.outcome}
+
+    return router
+
+
+def _shown(row: Row) -> dict[str, Any]:
+    return {**{name: as_json(row[name]) for name in _FIELDS}, "run_id": row["run_key"]}
