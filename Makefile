@@ -55,7 +55,20 @@ dev: setup ## Start the whole system on this machine; Ctrl-C stops it
 test: setup ## Run every test, or those under T=path
 	@$(MAKE) --no-print-directory system-packages || true
 	@$(MAKE) --no-print-directory triton || true
+	@$(MAKE) --no-print-directory chart-models || true
 	@$(PYTEST) $(or $(T),tests)
+
+CHART_MODELS := tests/chart/kubernetes_models
+
+$(CHART_MODELS)/node_modules: $(CHART_MODELS)/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --prefix $(CHART_MODELS) --no-audit --no-fund --silent; else echo "not installed (needs npm): the models of custom resources" >&2; fi
+
+.PHONY: chart-models
+chart-models: $(CHART_MODELS)/node_modules ## Install the models by which tests judge custom resources (needs npm)
+
+.PHONY: chart
+chart: setup chart-models ## Test the images, the Helm chart, its alerts and its dashboards
+	@$(PYTEST) tests/chart
 
 .PHONY: check
 check: setup ## Format, lint, types, import boundaries, generated files, unit and contract tests
@@ -75,6 +88,8 @@ check-generated: setup
 	@for doc in $(GENERATED_DOCS); do \
 		$(BIN)/python docs/generate_$${doc//-/_}.py | diff - docs/$$doc.md || { echo "docs/$$doc.md is stale: make docs" >&2; exit 1; }; \
 	done
+	@$(BIN)/python -m deploy.grafana.build --check
+	@$(BIN)/python -m deploy.helm.generate --check
 
 .PHONY: protos
 protos: setup ## Generate services/pb from protos
@@ -86,18 +101,37 @@ docs: setup ## Generate the tables of docs that are made from code
 	@for doc in $(GENERATED_DOCS); do \
 		$(BIN)/python docs/generate_$${doc//-/_}.py > $(OUT)/$$doc.md && mv $(OUT)/$$doc.md docs/$$doc.md || exit 1; \
 	done
+	@$(BIN)/python -m deploy.grafana.build
+	@$(BIN)/python -m deploy.helm.generate
 
 .PHONY: record
 record: setup ## Write the messages of one real task into docs/architecture.md
 	@SCREENALYTICS_TEST__RECORD=1 $(PYTEST) tests/e2e/test_recorded_task.py
 
+UV_COMPILE := PATH="$(BIN):$$PATH" PIP_CONFIG_FILE=/dev/null UV_NO_CONFIG=1 uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes
+UV_IMAGE := $(UV_COMPILE) --constraint requirements.lock
+
 .PHONY: lock
-lock: ## Resolve requirements.lock anew (needs uv)
-	@PIP_CONFIG_FILE=/dev/null UV_NO_CONFIG=1 uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --generate-hashes --extra dev pyproject.toml -o requirements.lock
+lock: ## Resolve requirements.lock and the locks of the images anew (needs uv)
+	@$(UV_COMPILE) --extra dev pyproject.toml -o requirements.lock
+	@$(UV_IMAGE) --extra orchestrator pyproject.toml -o deploy/images/orchestrator.lock
+	@$(UV_IMAGE) --extra detector --extra cuda pyproject.toml -o deploy/images/detector.lock
+	@$(UV_IMAGE) --extra embedder --extra clusterer --extra cuda pyproject.toml -o deploy/images/worker.lock
+	@$(UV_IMAGE) --extra cli pyproject.toml -o deploy/images/cpu.lock
+	@echo "setuptools>=80" | $(UV_IMAGE) - -o deploy/images/build.lock
 
 .PHONY: bench
 bench: setup ## Print every figure we claim, one JSON line a script
 	@for script in $$($(BIN)/python -m bench); do echo "# $$script" >&2; $(BIN)/python $$script --json || exit 1; done
+
+.PHONY: chaos
+chaos: setup ## Prove the job engine in full: storms of kills, freezes, outages (about two hours)
+	@SCREENALYTICS_TEST__CHAOS=full $(PYTEST) tests/chaos tests/integration/orchestrator/test_job_model.py
+
+.PHONY: gpu-check
+gpu-check: ## Show what only a GPU can show; OUT_FILE=docs/gpu.md writes the page (no network needed)
+	@python=$(BIN)/python; test -x $$python || python=$(PYTHON); \
+	$$python tests/gpu/gpu_check.py $(if $(OUT_FILE),--out $(OUT_FILE))
 
 .PHONY: system-packages
 system-packages: ## Install the Debian packages that tests can use (needs root)

@@ -1,4 +1,4 @@
 """Lists the scripts that `make bench` runs as they stand: those that need no arguments."""
 
-for name in ("sample_cast", "linkage"):
+for name in ("sample_cast", "linkage", "inference", "orchestrator"):
     print(f"bench/{name}.py")

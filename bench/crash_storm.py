@@ -131,7 +131,7 @@ class Storm:
 
 
 async def storm(options: argparse.Namespace, home: Path) -> dict[str, Any]:
-    shape = Shape(orchestrators=2, scale=options.scale, mutant=options.mutant)
+    shape = Shape(orchestrators=2, scale=options.scale, mutant=options.mutant, work_s=options.work_s)
     began = time.monotonic()
     async with ChaosSystem(home, shape).running() as system:
         users = Users(system.urls, seed=options.seed)
@@ -139,12 +139,12 @@ async def storm(options: argparse.Namespace, home: Path) -> dict[str, Any]:
         try:
             made = Storm(system, users, options.jobs, options.kills, options.zombies, rng, options.pause_s)
             await made.run()
-            patience_s = options.patience_s or 60 + 120 * options.scale
+            patience_s = options.patience_s or 60 + 120 * options.scale + options.jobs
 
             async def is_over() -> bool:
                 return await audit.unfinished_jobs(system.dsn) == 0
 
-            await audit.until(is_over, within_s=patience_s + options.jobs)
+            await audit.until(is_over, within_s=patience_s)
             return await _figures(system, made, options) | {"seconds": round(time.monotonic() - began, 1)}
         finally:
             await users.close()
@@ -200,6 +200,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--pause-s", type=float, default=1.0, help="mean time between two kills")
     parser.add_argument("--scale", type=float, default=1.0, help="shortens the broker's patience of 20 s")
     parser.add_argument("--patience-s", type=float, help="how long jobs may take once the kills are over")
+    parser.add_argument("--work-s", type=float, default=0.1, help="the longest that an ordinary task takes")
     parser.add_argument("--home", type=Path, help="keep the files of the run here")
     parser.add_argument("--json", action="store_true", help="one line (it is always one)")
     return parser.parse_args(given)

@@ -59,11 +59,14 @@ def what_is_missing(site: Path = SITE) -> str | None:
 
 
 @contextmanager
-def running_triton(repository: Path, work_dir: Path, site: Path = SITE) -> Iterator[TritonServer]:
+def running_triton(
+    repository: Path, work_dir: Path, site: Path = SITE, *, grpc_port: int | None = None
+) -> Iterator[TritonServer]:
     """Serves `repository` until the block ends. Raises `RuntimeError` with the log when it is not ready."""
     work_dir.mkdir(parents=True, exist_ok=True)
     _lay_out_backend(site, work_dir / "backends")
-    grpc_port, http_port = _free_ports(2)
+    free_port, http_port = _free_ports(2)
+    grpc_port = grpc_port or free_port
     log_path = work_dir / "triton.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(

@@ -47,7 +47,7 @@ def fields(service: type[ServiceSettings]) -> Iterator[tuple[str, str]]:
 def _shown(default: Any) -> str:
     if default is PydanticUndefined:
         return "required"
-    if default is None or default in ((), {}):
+    if default is None or default in ((), {}, ""):
         return ""
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 

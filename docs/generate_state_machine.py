@@ -43,6 +43,7 @@ open --> rejected: no attempt can succeed
 open --> retry: this one failed
 open --> handed_back: a drain, which counts as no attempt
 open --> fenced: it no longer counted when its result came
+open --> abandoned: its task is over, and its worker was not heard of again
 ```"""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaos import crash_points, mutants
-from chaos.handler import TinyStage
+from chaos.handler import NoopStage, TinyStage
 from services.kit import bus
 from services.kit.inference.catalog import Catalog
 from services.kit.process import run_service
@@ -41,6 +41,8 @@ class WorkerChild(Child):
     stage: Stage = Stage.DETECT_TRACK
     journal_dir: Path = Path()
     work_s: float = 0.1
+    slow_s: float = 8.0
+    is_noop: bool = False
     memory_bytes: int | None = None  # on top of what the process has when it starts
     crash_at: crash_points.Point | None = None
 
@@ -60,7 +62,8 @@ def run_worker(child: WorkerChild) -> None:
         _limit_memory(child.memory_bytes)
     if child.crash_at is not None:
         crash_points.arm(child.crash_at)
-    handler = TinyStage(child.stage, child.journal_dir, child.work_s)
+    make = NoopStage if child.is_noop else TinyStage
+    handler = make(child.stage, child.journal_dir, child.work_s, child.slow_s)
     sys.exit(
         run_service(
             WorkerSettings, lambda settings, stop: serve_worker(settings, handler, Catalog.load(None), stop)

@@ -20,10 +20,10 @@ from services.kit.messages import ArtifactRef, MediaInfo, Segment
 from services.kit.stages import STAGES, Done, Outcome, Reject, Stage, TaskContext, TaskKind
 
 SEGMENTS = 2
+NOOP_SEGMENTS = 20
 # Every task of a job counts itself, so that a job's sums tell whether each was taken in exactly once.
 COUNT = "chaos_tasks"
 TASKS_OF_STAGE = {Stage.DETECT_TRACK: SEGMENTS + 2, Stage.FACES_EMBED: 1, Stage.CLUSTER: 1}
-_SLOW_S = 8.0
 _SLOW = ("slow-", "sulk-")
 _MEDIA = MediaInfo(640, 360, 25, 1, 4.0, "h264", 1, 12800, 100, first_pts=0)
 
@@ -35,6 +35,7 @@ class TinyStage:
     stage: Stage
     journal_dir: Path
     work_s: float
+    slow_s: float
 
     def roles(self) -> tuple[str, ...]:
         return ()
@@ -45,7 +46,7 @@ class TinyStage:
         self._write(context, "start")
         _poison(context)
         is_slow = task.ep_id.startswith(_SLOW) and (task.kind, task.ordinal) == (TaskKind.SEGMENT, 0)
-        longest_gap_s = _pass_time(context, _SLOW_S if is_slow else random.uniform(0, self.work_s))
+        longest_gap_s = _pass_time(context, self.slow_s if is_slow else random.uniform(0, self.work_s))
         if task.ep_id.startswith("sulk-") and longest_gap_s > bus.ACK_WAIT_S:
             return Reject("this worker was frozen")
         outcome = self._outcome(context)
@@ -75,6 +76,16 @@ class TinyStage:
         }
         with (self.journal_dir / "executions.jsonl").open("ab", buffering=0) as file:
             file.write(json.dumps(line).encode() + b"\n")
+
+
+class NoopStage(TinyStage):
+    """What is left when the work is taken out."""
+
+    def run(self, context: TaskContext) -> Outcome:
+        if context.task.kind == TaskKind.PLAN:
+            self._write(context, "start")
+            return Done(segments=tuple(Segment(i) for i in range(NOOP_SEGMENTS)))
+        return Done()
 
 
 def _pass_time(context: TaskContext, seconds: float) -> float:

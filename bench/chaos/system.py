@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos.children import Child, WorkerChild, run_orchestrator, run_worker
+from chaos.proxy import CountingProxy
 from services.kit.stages import STAGES, Stage
 from services.local.launch import Launch
 from services.local.nats import EmbeddedNats
@@ -44,6 +45,8 @@ class Shape:
     memory_bytes: int | None = None
     mutant: str | None = None
     fsync: bool = True
+    is_noop: bool = False
+    counts_round_trips: bool = False
 
 
 class Member:
@@ -87,10 +90,11 @@ class ChaosSystem:
         self.shape = shape
         self.store_dir = home / "store"
         self.journal = home / "executions.jsonl"
-        ports = choose_ports(3 + shape.orchestrators)
-        self._http_ports = ports[3:]
+        ports = choose_ports(4 + shape.orchestrators)
+        self._http_ports = ports[4:]
         self._postgres = EmbeddedPostgres(home / "postgres", ports[0], "loopback-only")
         self._nats = EmbeddedNats(home / "nats", ports[1], ports[2], "loopback-only")
+        self.proxy = CountingProxy(ports[0], ports[3])
         self.postgres = Member("postgres", lambda: self._serve(self._postgres, "postgres"))
         self.nats = Member("nats", lambda: self._serve(self._nats, "nats"))
         self.orchestrators = [
@@ -123,7 +127,8 @@ class ChaosSystem:
         tending = asyncio.create_task(self._tend())
         try:
             await self._until_answers(tending)
-            yield self
+            async with self.proxy.running():
+                yield self
         finally:
             tending.cancel()
             await asyncio.gather(tending, return_exceptions=True)
@@ -178,12 +183,17 @@ class ChaosSystem:
             "SCREENALYTICS_STORE__URL": self.store_dir.as_uri(),
         }
 
+    def _dsn_of_services(self) -> str:
+        if not self.shape.counts_round_trips:
+            return self.dsn
+        return self.dsn.replace(f":{self._postgres.port}/", f":{self.proxy.port}/")
+
     def _orchestrator_start(self, number: int) -> Callable[[], Any]:
         shape = self.shape
         child = Child(
             env=self._shared_env()
             | {
-                "SCREENALYTICS_POSTGRES__DSN": self._postgres.dsn,
+                "SCREENALYTICS_POSTGRES__DSN": self._dsn_of_services(),
                 "SCREENALYTICS_HTTP__PORT": str(self._http_ports[number]),
                 "SCREENALYTICS_ROUTES__DECLARED": json.dumps([f"{stage}/cpu" for stage in STAGES]),
                 "SCREENALYTICS_JOBS__MAX_ATTEMPTS": str(shape.max_attempts),
@@ -213,6 +223,8 @@ class ChaosSystem:
             stage=stage,
             journal_dir=self.home,
             work_s=self.shape.work_s,
+            slow_s=max(3.0, 8.0 * self.shape.scale),
+            is_noop=self.shape.is_noop,
             memory_bytes=self.shape.memory_bytes,
         )
         return Member(name, lambda: _forked(run_worker, replace(child, **more)))

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from services.cli.job_app import job_app
 from services.cli.models.app import models
 from services.cli.options import (
     ApiOption,
@@ -17,7 +18,6 @@ from services.cli.options import (
     ExportFormat,
     FallbackOption,
     ForceOption,
-    JobArgument,
     JpegQualityOption,
     JsonOption,
     ModeOption,
@@ -29,7 +29,6 @@ from services.cli.options import (
     SceneDetectorOption,
     StageName,
     StrideOption,
-    SystemOptions,
     TrackThresholdOption,
     UpOptions,
     parse_size,
@@ -44,6 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.add_typer(job_app)
 app.add_typer(models, name="models")
 
 
@@ -183,75 +183,6 @@ def status(
         show_system(system, as_json=as_json)
     else:
         show_episode(ep_id, system, as_json=as_json)
-
-
-@app.command(epilog="Example:  screenalytics logs -f 01JZ...")
-def logs(
-    job_id: JobArgument,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
-    noisy: Annotated[bool, typer.Option("--noisy", help="Show what libraries say about themselves.")] = False,
-    data_dir: DataDirOption = None,
-    api: ApiOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show what a job's workers have said; kept after success, failure and crash."""
-    from services.cli.logs import follow_logs, show_logs
-
-    if follow and as_json:
-        raise typer.BadParameter("--json prints one line at the end, so it does not go with --follow")
-    system = SystemOptions(data_dir, api)
-    if follow:
-        follow_logs(job_id, system, noisy=noisy)
-    else:
-        show_logs(job_id, system, noisy=noisy, as_json=as_json)
-
-
-@app.command(epilog="Example:  screenalytics cancel 01JZ...")
-def cancel(
-    job_id: JobArgument, data_dir: DataDirOption = None, api: ApiOption = None, as_json: JsonOption = False
-) -> None:
-    """Cancel a job; one that has ended stays as it is."""
-    from services.cli.job_commands import cancel_job
-
-    cancel_job(job_id, SystemOptions(data_dir, api), as_json=as_json)
-
-
-@app.command(epilog="Example:  screenalytics retry 01JZ...")
-def retry(
-    job_id: JobArgument,
-    data_dir: DataDirOption = None,
-    api: ApiOption = None,
-    device: DeviceOption = None,
-    allow_cpu_fallback: FallbackOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Ask again for a job that failed or was cancelled: its unfinished stages begin anew.
-
-    --device and --allow-cpu-fallback are for the system, where one has to be started; the job keeps its own.
-    """
-    from services.cli.job_commands import Again, do_again
-
-    system = SystemOptions(data_dir, api, device, allow_cpu_fallback)
-    do_again(job_id, Again.RETRY, system, as_json=as_json)
-
-
-@app.command(epilog="Example:  screenalytics resume 01JZ...")
-def resume(
-    job_id: JobArgument,
-    data_dir: DataDirOption = None,
-    api: ApiOption = None,
-    device: DeviceOption = None,
-    allow_cpu_fallback: FallbackOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Go on with a job that failed or was cancelled, from the parts of the video that are done.
-
-    --device and --allow-cpu-fallback are for the system, where one has to be started; the job keeps its own.
-    """
-    from services.cli.job_commands import Again, do_again
-
-    system = SystemOptions(data_dir, api, device, allow_cpu_fallback)
-    do_again(job_id, Again.RESUME, system, as_json=as_json)
 
 
 @app.command(epilog="Example:  screenalytics export film-1a2b3c4d --format csv --out tables")

@@ -104,7 +104,8 @@ def _fault_of(job: Job, logs: str) -> Failure | None:
     """Why the job did not succeed; None when it did."""
     if job.state == JobState.SUCCEEDED:
         return None
+    hint = f"more: screenalytics why {job.job_id}; logs: {logs}"
     if job.error is None:
-        return failure("stage-failed", f"the job was {job.state}", f"logs: {logs}")
-    hint = f"{job.error.hint}; logs: {logs}" if job.error.hint else f"logs: {logs}"
+        return failure("stage-failed", f"the job was {job.state}", hint)
+    hint = f"{job.error.hint}; {hint}" if job.error.hint else hint
     return failure(job.error.code, job.error.message, hint)

@@ -1,4 +1,4 @@
-"""`screenalytics cancel`, `retry` and `resume`: what is done with a job that is there."""
+"""`screenalytics jobs`, `why`, `cancel`, `retry` and `resume`: what is asked of jobs that are there."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from uuid import uuid4
 
 import typer
 
+from services.cli.execution import settle
 from services.cli.followed_job import FollowedJob
 from services.cli.options import SystemOptions
 from services.cli.outcome import reported
 from services.cli.screen import Screen
 from services.cli.session import open_session, require_episodes
+from services.cli.tables import jobs_table
 from services.client import Client, Job
 
 
@@ -21,10 +23,23 @@ class Again(StrEnum):
     RESUME = "resume"
 
 
+def list_jobs(ep_id: str | None, options: SystemOptions, *, active: bool, as_json: bool) -> None:
+    """Raises `typer.Exit` when they cannot be told."""
+    screen = Screen(as_json=as_json)
+    with reported(screen):
+        options = settle(options, screen, ep_id=ep_id, may_fall_back=False)
+        require_episodes(options)
+        with open_session(options, screen, workers=False) as session:
+            jobs = session.steadily(lambda client: client.jobs(ep_id=ep_id, active=active))
+        screen.table(jobs_table(jobs))
+        screen.json_line({"jobs": [asdict(job) for job in jobs]})
+
+
 def cancel_job(job_id: str, options: SystemOptions, *, as_json: bool) -> None:
     """Raises `typer.Exit` when it fails."""
     screen = Screen(as_json=as_json)
     with reported(screen):
+        options = settle(options, screen, may_fall_back=False)
         require_episodes(options)
         with open_session(options, screen, workers=False) as session:
             job = session.steadily(lambda client: client.cancel(job_id))
@@ -32,10 +47,24 @@ def cancel_job(job_id: str, options: SystemOptions, *, as_json: bool) -> None:
         screen.json_line(asdict(job))
 
 
+def say_why(job_id: str, options: SystemOptions, *, as_json: bool) -> None:
+    """Raises `typer.Exit` when it cannot be told."""
+    screen = Screen(as_json=as_json)
+    with reported(screen):
+        options = settle(options, screen, may_fall_back=False)
+        require_episodes(options)
+        with open_session(options, screen, workers=False) as session:
+            answer = session.steadily(lambda client: client.why(job_id))
+        screen.result(answer.sentence)
+        screen.result(answer.next_step)
+        screen.json_line(asdict(answer))
+
+
 def do_again(job_id: str, how: Again, options: SystemOptions, *, as_json: bool) -> None:
     """Follows the new job to its end. Raises `typer.Exit` with the exit status of the command."""
     screen = Screen(as_json=as_json)
     with reported(screen):
+        options = settle(options, screen, may_fall_back=False)
         require_episodes(options)
         with open_session(options, screen) as session:
             key = uuid4().hex

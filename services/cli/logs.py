@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Self
 
+from services.cli.execution import settle
 from services.cli.follow import follow
 from services.cli.options import SystemOptions
 from services.cli.outcome import reported
@@ -18,6 +19,7 @@ def show_logs(job_id: str, options: SystemOptions, *, noisy: bool, as_json: bool
     """Raises `typer.Exit` when it fails."""
     screen = Screen(as_json=as_json)
     with reported(screen):
+        options = settle(options, screen, may_fall_back=False)
         require_episodes(options)
         with open_session(options, screen, workers=False) as session:
             lines = session.steadily(lambda client: list(client.logs(job_id, quiet=not noisy)))
@@ -30,6 +32,7 @@ def follow_logs(job_id: str, options: SystemOptions, *, noisy: bool) -> None:
     """Until the job has ended. Raises `typer.Exit` when it fails."""
     screen = Screen()
     with reported(screen):
+        options = settle(options, screen, may_fall_back=False)
         require_episodes(options)
         with open_session(options, screen, workers=False) as session:
             with _LogView(screen, noisy=noisy) as view:

@@ -110,7 +110,8 @@ def state_words(change: StateChange) -> str:
 
 def progress_words(progress: StageProgress) -> str:
     eta = "" if progress.eta_s is None else f", {duration_words(progress.eta_s)} left"
-    return f"{progress.phase} {progress.done:.0f}/{progress.total:.0f} {progress.unit}{eta}"
+    fps = "" if progress.fps is None else f", {progress.fps:.0f} fps"
+    return f"{progress.phase} {progress.done:.0f}/{progress.total:.0f} {progress.unit}{fps}{eta}"
 
 
 def duration_words(seconds: float) -> str:

@@ -51,9 +51,8 @@ class _Run:
         episode = self._episode(video)
         job, remarks = self._submit_or_join(episode)
         remember(self._options.system, job.ep_id, None if video is None else str(video.resolve()))
-        warnings = [*remarks, *self._options.system.notices, *notices, *job.warnings]
         followed = FollowedJob(self._screen, self._session, self._truth, stride=self._options.stride)
-        return followed.to_its_end(job, warnings)
+        return followed.to_its_end(job, [*remarks, *self._options.system.notices, *notices, *job.warnings])
 
     def _episode(self, video: Path | None) -> Episode:
         ep_id = self._options.ep_id

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from services.client import EpisodeStatus, Identity, PhaseStatus, Worker
+from services.client import EpisodeStatus, Identity, Job, JobState, PhaseStatus, Worker, WorkerModel
 from services.local import PartStatus
 
 _TRACKS_SHOWN = 6
@@ -32,14 +32,29 @@ def processes_table(parts: Sequence[PartStatus]) -> Table:
 
 
 def models_table(workers: Sequence[Worker]) -> Table:
-    table = _table("stage", "worker", "model", "requested", "effective", "device", "remark")
+    table = _table("stage", "worker", "model", "requested", "effective", "device", "nodes", "threads", "remark")
     for worker in workers:
+        threads = f"{_or_dash(worker.threads)} of cap {_or_dash(worker.thread_cap)}"
         for model in worker.models:
-            places = (model.requested, model.effective, model.device)
-            _add(table, worker.stage, worker.state, model.model, *places, model.reason)
+            places = (model.requested, model.effective, f"{model.device} ({model.runtime})", _nodes(model))
+            _add(table, worker.stage, worker.state, model.model, *places, threads, model.reason)
         if not worker.models:
-            places = (worker.requested_provider or "", worker.effective_provider or "", "")
-            _add(table, worker.stage, worker.state, "-", *places, worker.reason or "")
+            places = (worker.requested_provider or "", worker.effective_provider or "", "", "")
+            _add(table, worker.stage, worker.state, "-", *places, threads, worker.reason or "")
+    return table
+
+
+def _nodes(model: WorkerModel) -> str:
+    """Such as `CUDA 120, CPU 3`."""
+    short = {provider.removesuffix("ExecutionProvider"): count for provider, count in model.nodes.items()}
+    return ", ".join(f"{provider} {count}" for provider, count in sorted(short.items()))
+
+
+def jobs_table(jobs: Sequence[Job]) -> Table:
+    table = _table("job", "episode", "kind", "state", "done", "submitted", "remark")
+    for job in jobs:
+        submitted = job.created_at.astimezone().strftime("%Y-%m-%d %H:%M") if job.created_at else "-"
+        _add(table, job.job_id, job.ep_id, job.kind, job.state, _how_far(job), submitted, _job_remark(job))
     return table
 
 
@@ -71,6 +86,21 @@ def clock_words(seconds: float | None) -> str:
         return "-"
     tenths = round(seconds * 10)
     return f"{tenths // 600}:{tenths % 600 // 10:02}.{tenths % 10}"
+
+
+def _how_far(job: Job) -> str:
+    """The stage at work and how far it is; nothing for a job that is not at work."""
+    for stage in job.stages:
+        if stage.state == JobState.RUNNING:
+            return f"{stage.stage} {stage.progress.fraction:.0%}" if stage.progress else stage.stage
+    return ""
+
+
+def _job_remark(job: Job) -> str:
+    if job.error is not None:
+        return job.error.message
+    waiting_for = [f"waits for {stage.waiting_for}" for stage in job.stages if stage.waiting_for]
+    return waiting_for[0] if waiting_for else "reused" if job.reused else ""
 
 
 def _tracks(track_ids: Sequence[int | str]) -> str:

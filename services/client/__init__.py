@@ -16,6 +16,7 @@ from services.client.records import (
     Progress,
     RunError,
     StageRun,
+    Why,
     Worker,
     WorkerModel,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "StageRun",
     "StateChange",
     "UnexpectedAnswer",
+    "Why",
     "Worker",
     "WorkerModel",
 ]

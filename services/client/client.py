@@ -20,6 +20,7 @@ from services.client.records import (
     Identity,
     ImportedFile,
     Job,
+    Why,
     Worker,
     parse,
     parse_each,
@@ -174,6 +175,7 @@ class Client:
 
         `acknowledge_zero_rows` runs a stage although the one before it found nothing.
         `execution_mode` and `execution_place` are recorded with the job.
+
         However often it is said, one `idempotency_key` is one job; without it each call is a job of its own,
         and still one job where the answer to a try was lost.
         """
@@ -184,9 +186,9 @@ class Client:
             "device": device,
             "allow_cpu_fallback": allow_cpu_fallback,
             "acknowledge_zero_rows": acknowledge_zero_rows,
+            "force": force,
             "execution_mode": execution_mode,
             "execution_place": execution_place,
-            "force": force,
             "overrides": overrides.given() if overrides else {},
         }
         return self._ask("/v1/jobs", idempotency_key, body)
@@ -206,6 +208,10 @@ class Client:
         params = {"ep_id": ep_id, "stage": stage, "active": _flag(active) if active else None}
         given = {name: value for name, value in params.items() if value is not None}
         return parse_each(Job, self._get("/v1/jobs", given), "jobs")
+
+    def why(self, job_id: str) -> Why:
+        """What a job waits for, or why it ended, and the next step."""
+        return parse(Why, self._get(f"{_job(job_id)}/why"))
 
     def cancel(self, job_id: str) -> Job:
         """The job, cancelled or about to be; one that has ended stays as it is."""

@@ -52,6 +52,7 @@ class StageProgress:
     unit: str
     fraction: float
     rate: float | None = None
+    fps: float | None = None
     eta_s: float | None = None
 
 

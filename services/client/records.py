@@ -66,7 +66,7 @@ class RunError:
 
 @dataclass(frozen=True)
 class Progress:
-    """`fraction` is 0..1 of the whole stage; `rate` is in `unit` per second."""
+    """`fraction` is 0..1 of the whole stage; `rate` is in `unit` per second, `fps` the same for frames."""
 
     phase: str
     done: float
@@ -74,6 +74,7 @@ class Progress:
     unit: str
     fraction: float
     rate: float | None = None
+    fps: float | None = None
     eta_s: float | None = None
     at: datetime | None = None
 
@@ -120,12 +121,12 @@ class Job:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     submitted_by: str | None = None
-    execution_mode: str | None = None
-    execution_place: str | None = None
     force: bool = False
     reused: bool = False
     retry_of: str | None = None
     resume_of: str | None = None
+    execution_mode: str | None = None
+    execution_place: str | None = None
     warnings: tuple[str, ...] = ()
     error: RunError | None = None
     stages: tuple[StageRun, ...] = ()
@@ -133,6 +134,16 @@ class Job:
     @property
     def has_ended(self) -> bool:
         return self.state in _ENDED
+
+
+@dataclass(frozen=True)
+class Why:
+    """What a job waits for, or why it ended. `case` is stable; the rest is for people."""
+
+    job_id: str
+    case: str
+    sentence: str
+    next_step: str
 
 
 @dataclass(frozen=True)

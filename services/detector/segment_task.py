@@ -86,24 +86,15 @@ def _watched(
     record: SegmentRecord,
 ) -> Iterator[SampledFrame]:
     """The sampled frames; every frame is recorded and counts as progress."""
-    expected = _expected_frames(info, segment)
+    expected = info.expected_frames(segment)
     for frame in records:
+        context.tick()
         record.add_frame(frame)
         if record.frames % _PROGRESS_EVERY_FRAMES == 0:
             context.progress("detect", min(record.frames, expected), expected, "frames")
         if frame.image is not None:
             yield frame, frame.image
     context.progress("detect", expected, expected, "frames")
-
-
-def _expected_frames(info: MediaInfo, segment: Segment) -> int:
-    if segment.start_pts is None and segment.end_pts is None:
-        return max(info.frames, 1)
-    tick = info.time_base_num / info.time_base_den
-    first_pts = info.first_pts or 0
-    start_s = ((segment.start_pts if segment.start_pts is not None else first_pts) - first_pts) * tick
-    end_s = (segment.end_pts - first_pts) * tick if segment.end_pts is not None else info.duration_s
-    return max(round((end_s - start_s) * info.fps), 1)
 
 
 def _batches(frames: Iterator[SampledFrame], size: int, info: MediaInfo) -> Iterator[list[SampledFrame]]:

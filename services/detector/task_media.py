@@ -15,7 +15,7 @@ def task_media(context: TaskContext, limits: MediaLimits) -> Media:
     path = context.store.local_path(ref.uri)
     if path is None:
         path = context.scratch_dir / "media"
-        context.store.fetch(ref.uri, path, sha256=ref.sha256)
+        context.store.fetch(ref.uri, path, sha256=ref.sha256, on_chunk=context.tick)
     stall_s = min(limits.stall_s, context.task.stall_s / 2)
     bounded = replace(limits, stall_s=stall_s)
     return open_media(path, ref.container, limits=bounded, threads=context.thread_cap)

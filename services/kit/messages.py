@@ -94,6 +94,16 @@ class MediaInfo:
         """Nominal frame rate in frames per second."""
         return self.fps_num / self.fps_den
 
+    def expected_frames(self, segment: Segment) -> int:
+        """How many frames decoding the segment should give, by the clock; at least one."""
+        if segment.start_pts is None and segment.end_pts is None:
+            return max(self.frames, 1)
+        tick_s = self.time_base_num / self.time_base_den
+        first_pts = self.first_pts or 0
+        start_s = 0.0 if segment.start_pts is None else (segment.start_pts - first_pts) * tick_s
+        end_s = self.duration_s if segment.end_pts is None else (segment.end_pts - first_pts) * tick_s
+        return max(round((end_s - start_s) * self.fps), 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Task:

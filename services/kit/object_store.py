@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,11 +92,17 @@ class ObjectStore:
         except (BaseError, FileNotFoundError) as error:
             raise _wrapped(error, key) from error
 
-    def fetch(self, key: str, target: Path, *, sha256: str) -> None:
-        """Copies the object to `target` and checks its digest. Raises `NotFound`, `SystemUnavailable`."""
+    def fetch(
+        self, key: str, target: Path, *, sha256: str, on_chunk: Callable[[], None] = lambda: None
+    ) -> None:
+        """Copies the object to `target` and checks its digest; `on_chunk` may end it by an exception.
+
+        Raises `NotFound`, `SystemUnavailable`.
+        """
         digest, found = hashlib.sha256(), self._call(obstore.get, key)
         with target.open("wb") as file:
             for chunk in found.stream(min_chunk_size=_CHUNK_BYTES):
+                on_chunk()
                 digest.update(chunk)
                 file.write(chunk)
         if digest.hexdigest() != sha256:

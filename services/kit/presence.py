@@ -54,8 +54,9 @@ class Presence:
     async def refuse(self, error: ScreenalyticsError) -> None:
         """The last heartbeat of a worker that will not start or go on: nobody can scrape it any more."""
         self.state = WorkerState.REFUSED
-        await self._beat(error)
-        await self._nc.flush(timeout=2)
+        with suppress(NatsError):  # the reason itself must not be lost over it
+            await self._beat(error)
+            await self._nc.flush(timeout=2)
 
     async def _beat_for_ever(self) -> None:
         while True:

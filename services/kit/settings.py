@@ -40,10 +40,14 @@ FolderSetting = Annotated[Path | None, AfterValidator(lambda p: None if p is Non
 
 
 class ModelsSettings(Group):
-    """`overlay_dir`: what `screenalytics models pull|add` writes. `cache_dir`: models with a composed head."""
+    """`overlay_dir`: what `screenalytics models pull|add` writes; `overlay_url`: the same in an object store.
+
+    `cache_dir`: models with a composed head, and what was fetched from the store.
+    """
 
     dir: FolderSetting = None
     overlay_dir: FolderSetting = None
+    overlay_url: str = ""
     cache_dir: FolderSetting = None
 
 

@@ -25,7 +25,7 @@ def input_path(context: TaskContext, ref: ArtifactRef) -> Path:
     if path is None:
         path = context.scratch_dir / ref.uri.replace("/", "_")
         if not path.exists():
-            context.store.fetch(ref.uri, path, sha256=ref.sha256)
+            context.store.fetch(ref.uri, path, sha256=ref.sha256, on_chunk=context.tick)
         return path
     _verify(path, ref)
     return path

@@ -103,6 +103,7 @@ def apply_cap(threads: int) -> None:
     threadpool_limits(limits=threads)
     cv2.setNumThreads(threads)
     pyarrow.set_cpu_count(threads)
+    pyarrow.set_io_thread_count(threads)
 
 
 @contextmanager

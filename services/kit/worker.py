@@ -138,8 +138,7 @@ class Worker:
             async with self._presence.announced():
                 await self._work_until(stop)
                 if self._lost is not None:
-                    with suppress(NatsError):
-                        await self._presence.refuse(self._lost)
+                    await self._presence.refuse(self._lost)
                     raise self._lost
         finally:
             with suppress(NatsError):

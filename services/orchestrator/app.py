@@ -14,7 +14,7 @@ from nats.aio.client import Client
 
 from services.kit import bus
 from services.kit.errors import PortInUse, SystemUnavailable
-from services.kit.inference.catalog import Catalog
+from services.kit.inference.stored_overlay import load_catalog
 from services.kit.object_store import ObjectStore
 from services.orchestrator.claims import ClaimDesk
 from services.orchestrator.collector import ArtifactCollector
@@ -22,12 +22,15 @@ from services.orchestrator.database import Database
 from services.orchestrator.endings import end_tasks
 from services.orchestrator.episodes import Episodes
 from services.orchestrator.feed import JobFeed
+from services.orchestrator.gauges import StateGauges
 from services.orchestrator.http_api import episodes as episodes_api
 from services.orchestrator.http_api import imports as imports_api
 from services.orchestrator.http_api import jobs as jobs_api
 from services.orchestrator.http_api import problems
 from services.orchestrator.http_api import system as system_api
+from services.orchestrator.http_api.requests import RequestCounter
 from services.orchestrator.imports import Imports
+from services.orchestrator.inquiry import Inquiry
 from services.orchestrator.jobs import Jobs
 from services.orchestrator.log_retention import LogRetention
 from services.orchestrator.logbook import Logbook
@@ -54,7 +57,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
-    catalog = Catalog.load(settings.models.dir, settings.models.overlay_dir)
+    catalog = await asyncio.to_thread(load_catalog, settings, with_files=False)
     store = ObjectStore(settings.store.url, options=settings.store.options)
     async with _database(settings) as database, _bus(settings) as nc:
         relay = OutboxRelay(nc, database)
@@ -64,11 +67,13 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         readiness = Readiness(nc, database)
         reaper = Reaper(nc, database, settings.jobs)
         await reaper.ensure_streams()
-        for listener in (ClaimDesk(nc, database), registry, ProgressBoard(nc, database, feed)):
+        progress = ProgressBoard(nc, database, feed)
+        for listener in (ClaimDesk(nc, database), registry, progress):
             await listener.start()
         agents = [
             relay.run(),
             feed.run(),
+            progress.run(),
             reaper.run(),
             silencer.run(),
             ResultConsumer(nc, database, settings.jobs, store).run(),
@@ -76,15 +81,18 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             LogRetention(database, settings.jobs.log_retention_days).run(),
             MarkerWriter(database, store).run(),
             ArtifactCollector(database, store, settings.jobs).run(),
+            StateGauges(database).run(),
         ]
         api = FastAPI(title="Screenalytics", version="1", docs_url="/docs", redoc_url=None)
+        api.add_middleware(RequestCounter)
         problems.install(api)
         records = Records(database, store, catalog)
         episodes = Episodes(database, store, settings.media, settings.disk)
         api.include_router(episodes_api.routes(episodes, records))
         api.include_router(imports_api.routes(episodes, Imports(database, store, settings.imports)))
         jobs = Jobs(database, catalog, settings, store)
-        api.include_router(jobs_api.routes(jobs, Successors(database, jobs), records, feed))
+        successors, inquiry = Successors(database, jobs), Inquiry(database, settings.jobs)
+        api.include_router(jobs_api.routes(jobs, successors, records, inquiry, feed))
         api.include_router(system_api.routes(readiness, registry, catalog))
         await _run_until(stop, agents, _server(api, settings), readiness)
 
@@ -93,7 +101,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
 async def _database(settings: OrchestratorSettings) -> AsyncIterator[Database]:
     database = Database(settings.postgres.dsn, pool_size=settings.postgres.pool_size)
     try:
-        await database.open()
+        await database.open(migrate=settings.postgres.migrate_at_start)
         yield database
     finally:
         await database.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import select
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import date, datetime
 from typing import Any
 
@@ -35,8 +35,9 @@ class Transaction:
     that fails therefore raises at the next read, or at the end of the block.
     """
 
-    def __init__(self, connection: AsyncConnection[DictRow]) -> None:
+    def __init__(self, connection: AsyncConnection[DictRow], pipeline: AsyncExitStack) -> None:
         self._connection = connection
+        self._pipeline = pipeline
         self._is_committed = False
 
     async def run(self, name: str, **parameters: Any) -> None:
@@ -64,6 +65,7 @@ class Transaction:
         if not self._is_committed:
             self._is_committed = True
             await self._connection.execute("COMMIT")
+            await self._pipeline.aclose()  # waits for what is left to be answered
 
     async def _ask(self, name: str, parameters: Mapping[str, Any]) -> AsyncCursor[DictRow]:
         return await self._connection.execute(queries()[name], _adapted(parameters))
@@ -83,11 +85,11 @@ class Database:
             check=_check_if_suspect,
         )
 
-    async def open(self) -> None:
-        """Raises `SystemUnavailable` when Postgres does not answer."""
+    async def open(self, *, migrate: bool = True) -> None:
+        """Raises `SystemUnavailable` when Postgres does not answer, or lacks what it was not to be given."""
         try:
             await self._pool.open(wait=True, timeout=_POOL_TIMEOUT_S)
-            await self.migrate()
+            await (self.migrate() if migrate else self._require_schema())
         except (PoolTimeout, psycopg.OperationalError) as error:
             raise SystemUnavailable(f"Postgres does not answer: {error}") from error
 
@@ -100,16 +102,17 @@ class Database:
 
         Raises `SystemUnavailable` when Postgres is away, `InvalidRequest` for a value that it has no form for.
         """
-        async with self._connection() as connection, connection.pipeline():
+        async with self._connection() as connection, AsyncExitStack() as pipeline:
+            await pipeline.enter_async_context(connection.pipeline())
             await connection.execute("BEGIN")
-            transaction = Transaction(connection)
+            transaction = Transaction(connection, pipeline)
             yield transaction
             await transaction.commit()
 
     async def read(self, name: str, **parameters: Any) -> list[Row]:
         """The rows of one query, which is a transaction by itself. Raises as `transaction` does."""
         async with self._connection() as connection:
-            return await Transaction(connection).all(name, **parameters)
+            return await (await connection.execute(queries()[name], _adapted(parameters))).fetchall()
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection[DictRow]]:
@@ -136,6 +139,20 @@ class Database:
                     log.info("applying migration %d", number)
                     await connection.execute(text)
                     await connection.execute("INSERT INTO schema_migrations (number) VALUES (%s)", [number])
+
+    async def _require_schema(self) -> None:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL AS is_made")
+            is_made = (await cursor.fetchone() or {})["is_made"]
+            cursor = await connection.execute(
+                "SELECT number FROM schema_migrations" if is_made else "SELECT 0 AS number WHERE false"
+            )
+            applied = {row["number"] for row in await cursor.fetchall()}
+        if lacking := [number for number, _ in migrations() if number not in applied]:
+            raise SystemUnavailable(
+                f"the schema lacks the migrations {', '.join(map(str, lacking))}",
+                hint="run: python -m services.orchestrator.migrate",
+            )
 
     async def is_answering(self) -> bool:
         try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.kit.codec import from_dict
+from services.kit.messages import MediaInfo
 from services.orchestrator.database import Row, as_json
-from services.orchestrator.progress import run_progress
+from services.orchestrator.run_progress import run_progress
 
 _JOB_FIELDS = (
     "job_id", "ep_id", "episode_uid", "kind", "state", "profile", "requested_device", "allow_cpu_fallback",
@@ -19,7 +21,8 @@ _RUN_FIELDS = (
 
 
 def job_shown(job: Row) -> dict[str, Any]:
-    runs = [_run_shown(run, job) for run in job["runs"]]
+    info = None if job["media_info"] is None else from_dict(MediaInfo, job["media_info"])
+    runs = [_run_shown(run, job, info) for run in job["runs"]]
     worked = [run for run in runs if run["state"] != "skipped"]
     return {
         **{name: as_json(job[name]) for name in _JOB_FIELDS},
@@ -30,7 +33,7 @@ def job_shown(job: Row) -> dict[str, Any]:
     }
 
 
-def _run_shown(run: Row, job: Row) -> dict[str, Any]:
+def _run_shown(run: Row, job: Row, info: MediaInfo | None) -> dict[str, Any]:
     unserved = run["state"] == "queued" and not run["has_worker"]
     return {
         **{name: run[name] for name in _RUN_FIELDS},
@@ -41,7 +44,7 @@ def _run_shown(run: Row, job: Row) -> dict[str, Any]:
         "error": _error_shown(run),
         "tasks_done": sum(task["state"] == "done" for task in run["tasks"]),
         "tasks_total": len(run["tasks"]),
-        "progress": run_progress(run["tasks"]),
+        "progress": run_progress(run["tasks"], info),
     }
 
 

@@ -24,7 +24,7 @@ from services.orchestrator.database import Database, Row, Transaction
 from services.orchestrator.disk_check import require_store_space
 from services.orchestrator.earlier_runs import EarlierRuns
 from services.orchestrator.idempotency import Origin, answered_before
-from services.orchestrator.lifecycle import TERMINAL
+from services.orchestrator.lifecycle import ACTIVE, TERMINAL
 from services.orchestrator.pipeline import Pipeline
 from services.orchestrator.profiles import (
     DEFAULT_PROFILE,
@@ -151,17 +151,8 @@ class Jobs:
         submitted_by: str,
         origin: Origin,
     ) -> str:
-        episode = await tx.one("current_episode", ep_id=request.ep_id)
-        if episode is None:
-            raise NotFound(f"no episode {request.ep_id!r}")
-        if episode["media_uri"] is None:
-            raise Conflict(
-                f"episode {request.ep_id} was imported and has no video",
-                hint=f"upload its video under the same name: screenalytics run VIDEO --ep-id {request.ep_id}",
-            )
+        episode = await self._episode(tx, request)
         await self._check_inputs(tx, request, episode)
-        chips = int(PROFILES[request.profile]["chips_per_track"])
-        await require_store_space(self._settings, episode, [run.config for run in planned], chips)
         job = await tx.one(
             "insert_job",
             job_id=str(ULID()),
@@ -174,15 +165,26 @@ class Jobs:
             warnings=tuple(warnings),
             request=asdict(request),
             force=request.force,
+            execution_mode=request.execution_mode,
+            execution_place=request.execution_place,
             **asdict(origin),
         )
         assert job is not None
-        if request.execution_mode is not None or request.execution_place is not None:
-            mode, place = request.execution_mode, request.execution_place
-            await tx.run("set_execution", job_id=job["job_id"], execution_mode=mode, execution_place=place)
         runs = [await self._insert_run(tx, job, position, run) for position, run in enumerate(planned)]
         await self._pipeline.start(tx, job, runs[0], episode)
+        await self._check_space(tx, request, episode, job, planned)
         return str(job["job_id"])
+
+    async def _episode(self, tx: Transaction, request: JobRequest) -> Row:
+        episode = await tx.one("current_episode", ep_id=request.ep_id)
+        if episode is None:
+            raise NotFound(f"no episode {request.ep_id!r}")
+        if episode["media_uri"] is None:
+            raise Conflict(
+                f"episode {request.ep_id} was imported and has no video",
+                hint=f"upload its video under the same name: screenalytics run VIDEO --ep-id {request.ep_id}",
+            )
+        return episode
 
     async def _insert_run(self, tx: Transaction, job: Row, position: int, planned: PlannedRun) -> Row:
         run = await tx.one(
@@ -218,6 +220,18 @@ class Jobs:
                 "acknowledge_zero_rows (--acknowledge-zero-rows)",
             )
 
+    async def _check_space(
+        self, tx: Transaction, request: JobRequest, episode: Row, job: Row, planned: list[PlannedRun]
+    ) -> None:
+        """What is reused takes no room; of a video that was never planned nothing is known yet."""
+        if episode["media_info"] is None:
+            return
+        runs = await tx.all("runs_of_job", job_id=job["job_id"])
+        ahead = {run["stage"] for run in runs if run["state"] in ACTIVE}
+        configs = [run.config for run in planned if run.stage in ahead]
+        chips = int(PROFILES[request.profile]["chips_per_track"])
+        await require_store_space(self._settings, episode, configs, chips)
+
     async def _route(self, request: JobRequest) -> Provider:
         """Where the job will run. A worker that is only just starting gets a moment to be heard."""
         give_up_at = monotonic() + self._settings.routes.grace_s
@@ -232,8 +246,7 @@ class Jobs:
 
     async def _available_routes(self) -> set[tuple[str, str]]:
         declared = {tuple(route.split("/")) for route in self._settings.routes.declared}
-        async with self._database.transaction() as tx:
-            rows = await tx.all("live_routes", expiry_s=bus.WORKER_EXPIRY_S)
+        rows = await self._database.read("live_routes", expiry_s=bus.WORKER_EXPIRY_S)
         return {(a, b) for a, b in declared} | {(row["stage"], row["effective_provider"]) for row in rows}
 
     async def _conflict(self, request: JobRequest) -> Conflict:

@@ -42,10 +42,7 @@ MOVES: frozenset[tuple[State, State]] = frozenset(
 # Who makes each move, and when.
 MOVED_BY: Mapping[tuple[State, State], str] = {
     (State.WAITING, State.QUEUED): "`Pipeline`: the stage's inputs are there; its first task is in the outbox",
-    (
-        State.WAITING,
-        State.SUCCEEDED,
-    ): "`Pipeline`: a finished run has the same fingerprint; its result is reused",
+    (State.WAITING, State.SUCCEEDED): "`Pipeline`: an equal result is there and is reused",
     (State.WAITING, State.SKIPPED): "`Pipeline`: an earlier stage found nothing (`zero_rows`); runs only",
     (State.WAITING, State.FAILED): "`fail_job`: the run cannot be started",
     (State.WAITING, State.CANCELLED): "`Jobs.cancel`; `fail_job`, when the run waited for one that failed",

@@ -18,7 +18,7 @@ from services.orchestrator.database import Database
 log = logging.getLogger(__name__)
 
 _BATCH = 100
-_POLL_S = 1.0
+_POLL_S = 5.0  # for notifications that were lost with their connection
 _RETRY_S = 0.5
 
 

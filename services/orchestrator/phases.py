@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from services.kit.codec import from_dict
-from services.kit.errors import ModelUnusable
 from services.kit.inference.catalog import Catalog
 from services.kit.messages import ModelRef
 from services.kit.stages import STAGE_ORDER, STAGES, Stage
 from services.orchestrator.database import Row, Transaction
+from services.orchestrator.fingerprint import Ingredients
 from services.orchestrator.imported_phases import imported_phases
 from services.orchestrator.older_names import phase_status
 from services.orchestrator.profiles import affecting_output
-from services.orchestrator.staleness import Ingredients, Made, Recorded
+from services.orchestrator.staleness import Made, Recorded
 from services.orchestrator.status import NEVER_RAN, PhaseFacts, PhaseResult, PhaseRun, Source
 from services.orchestrator.transitions import inputs_for
 
@@ -47,8 +47,8 @@ def _run(run: Row, requested_device: str) -> PhaseRun:
         status=phase_status(run["state"]),
         zero_rows=bool(run["zero_rows"]),
         last_run_at=run["queued_at"],
-        started_at=run["started_at"],
-        finished_at=run["finished_at"],
+        started_at=run["made_from"],
+        finished_at=run["made_until"],
         requested_device=requested_device,
         resolved_device=run["resolved_device"],
     )
@@ -83,18 +83,10 @@ async def _ingredients(
         media_sha256=episode["sha256"],
         inputs=tuple(inputs),
         config=config,
-        models=tuple(_as_in_catalog(model, catalog) for model in _models(asked)),
+        models=tuple(catalog.current(model) for model in _models(asked)),
         algorithm_version=STAGES[stage].algorithm_version,
     )
 
 
 def _models(run: Row) -> tuple[ModelRef, ...]:
     return tuple(from_dict(ModelRef, model) for model in run["models"])
-
-
-def _as_in_catalog(model: ModelRef, catalog: Catalog) -> ModelRef:
-    """The file that stands under the model's name today; a model that has left the catalog is not changed."""
-    try:
-        return catalog.ref(model.name)
-    except ModelUnusable:
-        return model

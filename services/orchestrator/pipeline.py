@@ -10,7 +10,7 @@ from services.kit.messages import ArtifactRef, ModelRef
 from services.kit.stages import STAGES, Stage, TaskKind
 from services.orchestrator.database import Row, Transaction
 from services.orchestrator.earlier_runs import BegunRun, EarlierRuns, take_over_result, take_over_tasks
-from services.orchestrator.fingerprint import fingerprint
+from services.orchestrator.fingerprint import Ingredients
 from services.orchestrator.lifecycle import State
 from services.orchestrator.profiles import affecting_output
 from services.orchestrator.settings import JobsSettings
@@ -27,7 +27,7 @@ class Pipeline:
         """waiting -> queued with a first task in the outbox, or -> succeeded where an equal result is there."""
         stage = Stage(run["stage"])
         inputs, _ = await inputs_for(tx, run["episode_uid"], stage)
-        run = {**run, "fingerprint": _fingerprint(stage, run, episode, inputs)}
+        run = {**run, "fingerprint": _ingredients(stage, run, episode, inputs).fingerprint()}
         await tx.run("set_fingerprint", run_id=run["run_id"], fingerprint=run["fingerprint"])
         if not job["force"] and (equal := await self._earlier.equal_result(tx, run)):
             await self._reuse(tx, job, run, episode, equal)
@@ -63,8 +63,8 @@ class Pipeline:
         await move_job(tx, job["job_id"], State.SUCCEEDED)
 
 
-def _fingerprint(stage: Stage, run: Row, episode: Row, inputs: list[ArtifactRef]) -> str:
-    return fingerprint(
+def _ingredients(stage: Stage, run: Row, episode: Row, inputs: list[ArtifactRef]) -> Ingredients:
+    return Ingredients(
         media_sha256=episode["sha256"],
         inputs=inputs,
         config=affecting_output(stage, run["config"]),

@@ -1,12 +1,15 @@
-"""Progress of tasks: snapshots from workers, smoothed into a rate and an ETA. The arithmetic is pure."""
+"""Progress of tasks: snapshots from workers, smoothed into a rate and an ETA. The arithmetic is pure.
+
+What is kept is enough to go on from, so that a restart takes nothing back and knows the rate at once.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from time import monotonic
-from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -15,10 +18,8 @@ from services.kit import bus
 from services.kit.codec import decode
 from services.kit.errors import InvalidRequest, SystemUnavailable
 from services.kit.messages import Progress
-from services.kit.stages import TaskKind
-from services.orchestrator.database import Database, Row
+from services.orchestrator.database import Database
 from services.orchestrator.feed import JobFeed
-from services.orchestrator.taskgraph import run_fraction
 
 log = logging.getLogger(__name__)
 
@@ -71,18 +72,11 @@ def _smoothed_rate(before: Snapshot | None, done: float, at: str) -> float | Non
     return rate if before.rate is None else before.rate + weight * (rate - before.rate)
 
 
-def run_progress(tasks: list[Row]) -> dict[str, Any] | None:
-    """A stage run's progress from its tasks' rows; the phase shown is that of the task in work."""
-    moving = [t for t in tasks if t["progress"] is not None]
-    if not moving:
-        return None
-    facts = [(TaskKind(t["kind"]), t["state"] == "done", _fraction(t)) for t in tasks]
-    current = next((t for t in moving if t["state"] == "live"), moving[-1])
-    return {**current["progress"], "fraction": run_fraction(facts)}
-
-
-def _fraction(task: Row) -> float:
-    return float(task["progress"]["fraction"]) if task["progress"] else 0.0
+@dataclass(frozen=True, slots=True)
+class _Known:
+    generation: int
+    snapshot: Snapshot | None
+    written_at: float = float("-inf")  # by the monotonic clock of this process
 
 
 class ProgressBoard:
@@ -92,7 +86,21 @@ class ProgressBoard:
         self._nc = nc
         self._database = database
         self._feed = feed
-        self._newest: dict[str, tuple[str, Snapshot, float]] = {}  # task -> (attempt, snapshot, written at)
+        self._known: dict[str, _Known] = {}  # by task, the one that was silent for longest first
+        self._unwritten: dict[str, tuple[Progress, Snapshot]] = {}
+
+    async def run(self) -> None:
+        """Writes the last snapshot of those who then fall silent."""
+        while True:
+            await asyncio.sleep(_WRITE_INTERVAL_S)
+            for task_id in [*self._unwritten]:
+                try:
+                    await self._write(task_id)
+                except SystemUnavailable as error:
+                    log.debug("progress waits: %s", error)
+                    break
+                except InvalidRequest as error:
+                    log.debug("progress lost: %s", error)
 
     async def start(self) -> None:
         await self._nc.subscribe(bus.ALL_PROGRESS, cb=self._on_progress)
@@ -104,25 +112,50 @@ class ProgressBoard:
             log.debug("progress lost: %s", error)
 
     async def record(self, progress: Progress) -> None:
-        attempt_id, before, written_at = self._newest.get(progress.task_id, ("", None, 0.0))
-        before = before if attempt_id == progress.attempt_id else None
-        new = snapshot(progress, before)
-        is_turn = before is None or before.phase != new.phase or new.done >= new.total
-        due = is_turn or monotonic() - written_at >= _WRITE_INTERVAL_S
-        self._newest.pop(progress.task_id, None)
-        self._newest[progress.task_id] = (progress.attempt_id, new, monotonic() if due else written_at)
-        if len(self._newest) > _REMEMBERED_TASKS:
-            del self._newest[next(iter(self._newest))]  # the one that was silent for longest
-        if due:
-            await self._write(progress, new)
-            self._feed.notify(progress.job_id)
+        known = self._known.get(progress.task_id)
+        if known is None or known.generation < progress.generation:
+            known = await self._stored(progress)
+        if known.generation > progress.generation:
+            return
+        new = snapshot(progress, known.snapshot)
+        is_turn = known.snapshot is None or known.snapshot.phase != new.phase or new.done >= new.total
+        is_due = is_turn or monotonic() - known.written_at >= _WRITE_INTERVAL_S
+        written_at = monotonic() if is_due else known.written_at
+        self._remember(progress.task_id, _Known(progress.generation, new, written_at))
+        self._unwritten[progress.task_id] = (progress, new)
+        if is_due:
+            await self._write(progress.task_id)
 
-    async def _write(self, progress: Progress, new: Snapshot) -> None:
-        async with self._database.transaction() as tx:
-            await tx.run(
-                "set_progress",
-                task_id=progress.task_id,
-                generation=progress.generation,
-                progress=asdict(new),
-                fraction=new.fraction,
-            )
+    def _remember(self, task_id: str, known: _Known) -> None:
+        self._known.pop(task_id, None)
+        self._known[task_id] = known
+        if len(self._known) > _REMEMBERED_TASKS:
+            del self._known[next(iter(self._known))]
+
+    async def _stored(self, progress: Progress) -> _Known:
+        """What another replica, or this one before a restart, has kept of the same generation."""
+        for row in await self._database.read("get_progress", task_id=progress.task_id):
+            if row["generation"] > progress.generation:
+                return _Known(row["generation"], None)
+            if row["generation"] == progress.generation and row["progress"] is not None:
+                return _Known(row["generation"], Snapshot(**row["progress"]))
+        return _Known(progress.generation, None)
+
+    async def _write(self, task_id: str) -> None:
+        unwritten = self._unwritten.pop(task_id, None)
+        if unwritten is None:
+            return
+        progress, new = unwritten
+        try:
+            async with self._database.transaction() as tx:
+                await tx.run(
+                    "set_progress",
+                    task_id=task_id,
+                    generation=progress.generation,
+                    progress=asdict(new),
+                    fraction=new.fraction,
+                )
+        except SystemUnavailable:
+            self._unwritten.setdefault(task_id, unwritten)
+            raise
+        self._feed.notify(progress.job_id)

@@ -48,16 +48,15 @@ class Records:
     async def _jobs(
         self, *, job_id: str | None, ep_id: str | None, stage: str | None, active: bool, limit: int
     ) -> list[dict[str, Any]]:
-        async with self._database.transaction() as tx:
-            rows = await tx.all(
-                "jobs_with_runs",
-                job_id=job_id,
-                ep_id=ep_id,
-                stage=stage,
-                active=active,
-                limit=limit,
-                worker_expiry_s=bus.WORKER_EXPIRY_S,
-            )
+        rows = await self._database.read(
+            "jobs_with_runs",
+            job_id=job_id,
+            ep_id=ep_id,
+            stage=stage,
+            active=active,
+            limit=limit,
+            worker_expiry_s=bus.WORKER_EXPIRY_S,
+        )
         return [job_shown(row) for row in rows]
 
     async def dead_letters(self, job_id: str) -> list[dict[str, Any]]:
@@ -71,8 +70,7 @@ class Records:
         return [{name: as_json(value) for name, value in row.items()} for row in rows]
 
     async def events(self, job_id: str, *, after: int, limit: int = 500) -> list[Row]:
-        async with self._database.transaction() as tx:
-            return await tx.all("events_after", job_id=job_id, seq=after, limit=limit)
+        return await self._database.read("events_after", job_id=job_id, seq=after, limit=limit)
 
     async def logs(self, job_id: str, *, after: int, quiet: bool, limit: int) -> list[Row]:
         """Raises `NotFound`."""

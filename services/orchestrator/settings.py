@@ -12,8 +12,11 @@ Route = Annotated[str, StringConstraints(pattern=r"^(detect_track|faces_embed|cl
 
 
 class PostgresSettings(Group):
+    """`migrate_at_start`: else the orchestrator waits, by ending, until another process has migrated."""
+
     dsn: str
     pool_size: int = Field(default=8, ge=2)
+    migrate_at_start: bool = True
 
 
 class HttpSettings(Group):

@@ -14,9 +14,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from services.kit.messages import ArtifactRef, ModelRef
+from services.kit.messages import ModelRef
 from services.kit.stages import STAGE_ORDER, Stage
-from services.orchestrator.fingerprint import fingerprint
+from services.orchestrator.fingerprint import Ingredients
 
 
 class StaleReason(StrEnum):
@@ -27,26 +27,6 @@ class StaleReason(StrEnum):
     OLDER_THAN_INPUT = "older_than_input"  # by their times: an earlier phase finished later
     OTHER_RUN = "other_run"  # an earlier phase was made by another run of the older system
     INPUT_IS_STALE = "input_is_stale"
-
-
-@dataclass(frozen=True, slots=True)
-class Ingredients:
-    """Everything that a stage run's output depends on. No release number: an upgrade makes nothing stale."""
-
-    media_sha256: str
-    inputs: tuple[ArtifactRef, ...]
-    config: Mapping[str, Any]  # only what affects the output
-    models: tuple[ModelRef, ...]
-    algorithm_version: int
-
-    def fingerprint(self) -> str:
-        return fingerprint(
-            media_sha256=self.media_sha256,
-            inputs=self.inputs,
-            config=dict(self.config),
-            models=self.models,
-            algorithm_version=self.algorithm_version,
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,8 @@ async def inputs_for(tx: Transaction, episode_uid: str, stage: Stage) -> tuple[l
     wanted = set(STAGES[stage].inputs)
     current = {row["stage"]: row for row in await tx.all("current_runs", episode_uid=episode_uid)}
     producers = {s for s in STAGES if wanted & set(STAGES[s].outputs)}
-    rows = await tx.all("artifacts_of_runs", run_ids=[current[s]["run_id"] for s in producers if s in current])
+    run_ids = [current[s]["run_id"] for s in producers if s in current]
+    rows = await tx.all("artifacts_of_runs", run_ids=run_ids) if run_ids else []
     refs = [artifact_ref(row) for row in rows if row["kind"] in wanted]
     return refs, {s for s in producers if s not in current}
 

@@ -5,7 +5,6 @@ The quick form has fewer jobs, and waits that hang on the broker's patience are 
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -17,21 +16,18 @@ from chaos import audit
 from chaos.load import Users
 from chaos.system import ChaosSystem, Shape
 
-IS_FULL = os.environ.get("SCREENALYTICS_TEST__CHAOS") == "full"
+from tests.sizes import IS_FULL
+
 SCALE = 1.0 if IS_FULL else 0.1
-_FULL_TIMEOUT_S = 3_600
+_TIMEOUT_S = 3_600 if IS_FULL else 900  # whole systems share the machine with whatever else runs
 
 Begin = Callable[..., AbstractAsyncContextManager[tuple[ChaosSystem, Users]]]
 
 
-def sized(quick: int, full: int) -> int:
-    return full if IS_FULL else quick
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if IS_FULL:
-        for item in items:
-            item.add_marker(pytest.mark.timeout(_FULL_TIMEOUT_S))
+    for item in items:
+        if "chaos" in item.path.parts:
+            item.add_marker(pytest.mark.timeout(_TIMEOUT_S))
 
 
 @pytest.fixture

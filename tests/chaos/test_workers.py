@@ -14,7 +14,8 @@ from chaos.system import ChaosSystem
 from crash_storm import Storm
 
 from services.kit.stages import Stage
-from tests.chaos.conftest import IS_FULL, SCALE, Begin, assert_exact, finished, sized
+from tests.chaos.conftest import SCALE, Begin, assert_exact, finished
+from tests.sizes import IS_FULL, sized
 
 _MAX_ATTEMPTS = 3
 
@@ -67,7 +68,7 @@ async def test_a_crash_at_any_statement_between_fetch_and_acknowledgement_change
 ) -> None:
     async with begin(workers={}, max_attempts=1_000, work_s=0.0) as (system, users):
         points = await _statements(system, users, tmp_path / "statements")
-        points = points * 5 if IS_FULL else random.Random(1).sample(points, 30)
+        points = points * 5 if IS_FULL else random.Random(1).sample(points, 16)
         names = [f"ep-{n}" for n in range(len(points))]
         await users.register_all(names)
         await asyncio.gather(*map(users.submit, names))
@@ -116,9 +117,14 @@ async def _crash_at_each(system: ChaosSystem, points: list[Point]) -> int:
 
 async def test_poison_is_put_aside_and_the_rest_goes_on(begin: Begin) -> None:
     healthy, poison = sized(10, 195), ["crash-1", "hang-1", "memory-1", "crash-2", "hang-2"][: sized(3, 5)]
-    async with begin(max_attempts=_MAX_ATTEMPTS, stall_s=20 * SCALE, memory_bytes=2 << 30) as (system, users):
+    workers = {Stage.DETECT_TRACK: sized(3, 6), Stage.FACES_EMBED: 2, Stage.CLUSTER: 2}
+    shape = {"max_attempts": _MAX_ATTEMPTS, "stall_s": 20 * SCALE, "memory_bytes": 2 << 30, "workers": workers}
+    async with begin(**shape) as (system, users):
         names = [f"ep-{n}" for n in range(healthy)]
-        await users.register_all([*names, *poison])
+        quiet = [f"quiet-{n}" for n in range(healthy if IS_FULL else 0)]
+        await users.register_all([*names, *quiet, *poison])
+        await asyncio.gather(*map(users.submit, quiet))
+        await finished(system)
         await asyncio.gather(*(users.submit(name) for name in [*poison, *names]))
         await finished(system)
         dead = await audit.rows(
@@ -135,4 +141,18 @@ async def test_poison_is_put_aside_and_the_rest_goes_on(begin: Begin) -> None:
         assert "about to hang" in said["hang-1"]
         assert "MemoryError" in said["memory-1"]
         done = await audit.rows(system.dsn, "SELECT 1 FROM jobs WHERE state = 'succeeded'")
-        assert len(done) == healthy
+        assert len(done) == healthy + len(quiet)
+        if IS_FULL:
+            assert await _p95_s(system, "ep-") < 2 * await _p95_s(system, "quiet-")
+
+
+async def _p95_s(system: ChaosSystem, prefix: str) -> float:
+    """From submit to end, of the jobs of the episodes so named."""
+    found = await audit.rows(
+        system.dsn,
+        """SELECT percentile_cont(0.95) WITHIN GROUP (
+               ORDER BY extract(epoch FROM j.finished_at - j.created_at)) AS p95
+           FROM jobs j JOIN episodes e USING (episode_uid) WHERE starts_with(e.ep_id, %s)""",
+        prefix,
+    )
+    return float(found[0]["p95"])

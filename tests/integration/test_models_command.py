@@ -18,9 +18,12 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli.app import app
+from services.kit.errors import SystemUnavailable
 from services.kit.inference.catalog import SHIPPED_DIR, Catalog
+from services.kit.inference.stored_overlay import load_catalog
 from services.kit.messages import ModelRef
-from services.orchestrator.fingerprint import fingerprint
+from services.kit.settings import ModelsSettings, StoreSettings, WorkerSettings
+from services.orchestrator.fingerprint import Ingredients
 
 CONTENT = np.random.default_rng(1).bytes(700_000)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -159,6 +162,13 @@ def test_another_file_is_never_kept(folder: Path, source: Source, tmp_path: Path
     assert list((tmp_path / "data" / "models").iterdir()) == []
 
 
+def test_a_changed_file_that_hides_the_fetched_one_is_named(folder: Path, tmp_path: Path) -> None:
+    (folder / "far.onnx").write_bytes(b"changed")
+    status, record, err = pull(folder, tmp_path / "data")
+    assert (status, record["models"][0]["state"]) == (0, "changed")
+    assert str(folder / "far.onnx") in err
+
+
 def test_what_the_server_refuses_is_told(folder: Path, source: Source, tmp_path: Path) -> None:
     source.status = 404
     status, record, _ = pull(folder, tmp_path / "data")
@@ -251,7 +261,10 @@ def test_a_file_of_another_family_is_refused(models_dir: Path, tmp_path: Path) -
 def test_another_file_of_a_model_makes_other_fingerprints() -> None:
     """So results of an older file are stale."""
     given: dict[str, Any] = {"media_sha256": "m", "inputs": [], "config": {}, "algorithm_version": 1}
-    one, other = (fingerprint(models=[ModelRef("embedder", "mine", sha256)], **given) for sha256 in ("a", "b"))
+    one, other = (
+        Ingredients(models=[ModelRef("embedder", "mine", sha256)], **given).fingerprint()
+        for sha256 in ("a", "b")
+    )
     assert one != other
 
 
@@ -264,3 +277,47 @@ def test_opencvs_own_recogniser_feeds_rgb_as_the_catalog_says_of_its_models(mode
     np.testing.assert_allclose(session.run(None, {"input0": rgb})[0], expected, atol=1e-2)
     catalog = Catalog.load(None)
     assert {catalog.embedder(name).channels for name in ("sface-2021dec", "sface-2021dec-int8")} == {"rgb"}
+
+
+def settings_for(store: Path, cache: Path) -> WorkerSettings:
+    return WorkerSettings(
+        store=StoreSettings(url=cache.as_uri()),
+        models=ModelsSettings(overlay_url=store.as_uri(), cache_dir=cache),
+    )
+
+
+def test_models_added_to_an_object_store_reach_services_that_share_no_disk(
+    models_dir: Path, folder: Path, tmp_path: Path
+) -> None:
+    store, cache = tmp_path / "stored", tmp_path / "cache"
+    file = models_dir / "mobilefacenet_foamliu_dynbatch.onnx"
+    into = ("--store", store.as_uri())
+    status, _, err = add(file, tmp_path, "mine", "arcface", "--licence", "mine", "--as-default", *into)
+    assert status == 0, err
+    assert not (tmp_path / "models" / "mine.onnx").exists()
+    status, _, err = command("pull", "far", "--models-dir", folder, "--data-dir", tmp_path, *into)
+    assert status == 0, err
+    status, _, err = command("pull", "yunet-s", "--models-dir", models_dir, "--data-dir", tmp_path, *into)
+    assert status == 0, err
+    assert (store / "yunet_s_dynamic.onnx").is_file()
+    assert add(file, tmp_path, "mine", "arcface", "--licence", "mine", *into)[0] == 2
+    names_only = load_catalog(settings_for(store, cache), with_files=False)
+    assert names_only.default("embedder") == "mine"
+    assert names_only.find("mine") is None
+    catalog = load_catalog(settings_for(store, cache), with_files=True)
+    assert catalog.path("mine").read_bytes() == file.read_bytes()
+    assert catalog.path("far").read_bytes() == CONTENT
+    (store / "mine.onnx").unlink()
+    assert load_catalog(settings_for(store, cache), with_files=True).path("mine").is_file()
+
+
+def test_a_store_without_an_overlay_changes_nothing_and_a_wrong_file_in_it_is_not_taken(
+    models_dir: Path, tmp_path: Path
+) -> None:
+    store, cache = tmp_path / "stored", tmp_path / "cache"
+    assert load_catalog(settings_for(store, cache), with_files=True).entries() == Catalog.load(None).entries()
+    file = models_dir / "yunet_s_dynamic.onnx"
+    assert add(file, tmp_path, "mine", "yunet", "--licence", "MIT", "--store", store.as_uri())[0] == 0
+    (store / "mine.onnx").write_bytes(b"another file")
+    with pytest.raises(SystemUnavailable, match="digest"):
+        load_catalog(settings_for(store, cache), with_files=True)

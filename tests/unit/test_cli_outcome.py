@@ -127,7 +127,8 @@ def test_a_query_on_a_folder_without_a_system_makes_none(tmp_path: Path) -> None
     assert run("status", "--data-dir", str(data_dir))[0] == 4
     assert run("status", "e1", "--data-dir", str(data_dir))[0] == 2
     assert run("export", "e1", "--out", str(tmp_path / "out"), "--data-dir", str(data_dir))[0] == 2
-    for command in ("logs", "cancel", "retry", "resume"):
+    assert run("jobs", "--data-dir", str(data_dir))[0] == 2
+    for command in ("why", "logs", "cancel", "retry", "resume"):
         assert run(command, "j1", "--data-dir", str(data_dir))[0] == 2
     assert run("down", "--data-dir", str(data_dir))[0] == 0
     assert list(tmp_path.iterdir()) == []
@@ -135,7 +136,21 @@ def test_a_query_on_a_folder_without_a_system_makes_none(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "up", "down", "status", "logs", "cancel", "retry", "resume", "export", "sample", "version"],
+    [
+        "run",
+        "up",
+        "down",
+        "status",
+        "jobs",
+        "why",
+        "logs",
+        "cancel",
+        "retry",
+        "resume",
+        "export",
+        "sample",
+        "version",
+    ],
 )
 def test_each_command_explains_itself(command: str) -> None:
     status, out, _ = run(command, "--help")

@@ -12,13 +12,15 @@ from services.cli.progress import LineView, duration_words
 from services.cli.run_result import RunResult
 from services.cli.screen import Screen
 from services.cli.session import cpu_notice
-from services.cli.tables import clock_words, identities_table, models_table
+from services.cli.tables import clock_words, identities_table, jobs_table, models_table
 from services.client import (
     Artifact,
     Identity,
     Job,
     JobEvent,
     LogLine,
+    Progress,
+    RunError,
     StageProgress,
     StageRun,
     StateChange,
@@ -45,7 +47,7 @@ def progress(fraction: float) -> StageProgress:
 
 
 def rendered(table: object) -> str:
-    console = Console(file=io.StringIO(), width=120)
+    console = Console(file=io.StringIO(), width=160)
     console.print(table)
     return str(console.file.getvalue())  # type: ignore[attr-defined]
 
@@ -73,6 +75,19 @@ def test_names_of_people_are_never_read_as_markup() -> None:
 def test_a_refused_worker_is_listed_with_its_reason() -> None:
     worker = Worker("w1", "cluster", "refused", "cuda", None, "no CUDA device")
     assert "no CUDA device" in rendered(models_table([worker]))
+
+
+def test_a_job_in_the_list_says_how_far_it_is_or_why_it_is_not() -> None:
+    half = Progress("detect", 50, 100, "frames", 0.5)
+    working = StageRun("r1", "detect_track", "running", progress=half)
+    queued = StageRun("r2", "cluster", "queued", waiting_for="a worker of cluster on cuda")
+    failed = Job(
+        "j3", "e3", "u3", "pipeline", "failed", error=RunError("stage-failed", "[bold]the disk is full")
+    )
+    reused = Job("j4", "e4", "u4", "pipeline", "succeeded", reused=True)
+    text = rendered(jobs_table([job(working), job(queued), failed, reused]))
+    for words in ("detect_track 50%", "waits for a worker", "[bold]the disk is full", "reused"):
+        assert words in text
 
 
 def test_the_cpu_is_announced_only_when_a_model_executes_there() -> None:
@@ -154,9 +169,9 @@ def test_the_record_of_a_run_has_the_promised_members() -> None:
         "job_id": "j1",
         "ep_id": "e1",
         "state": "succeeded",
+        "reused": False,
         "execution_mode": None,
         "execution_place": None,
-        "reused": False,
         "stages": {
             "cluster": {
                 "state": "succeeded",
@@ -180,3 +195,12 @@ def test_the_record_of_a_run_has_the_promised_members() -> None:
         "artifacts": {"tracks": "/data/tracks.parquet"},
         "warnings": ["loud"],
     }
+
+
+def test_a_worker_is_listed_with_nodes_per_provider_and_threads_against_its_cap() -> None:
+    nodes = {"CUDAExecutionProvider": 120, "CPUExecutionProvider": 3}
+    model = WorkerModel("yunet-n", "cuda", "cuda", runtime="onnxruntime 1", device="cuda:0", nodes=nodes)
+    worker = Worker("w1", "detect_track", "ready", "cuda", "cuda", models=(model,), thread_cap=4, threads=9)
+    text = rendered(models_table([worker]))
+    for part in ("CPU 3, CUDA 120", "cuda:0 (onnxruntime 1)", "9 of cap 4"):
+        assert part in text

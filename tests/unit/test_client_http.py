@@ -25,6 +25,7 @@ from services.client import (
     Overrides,
     StateChange,
     UnexpectedAnswer,
+    Why,
 )
 
 JOB = {"job_id": "j1", "ep_id": "e1", "episode_uid": "u1", "kind": "pipeline", "state": "running"}
@@ -263,6 +264,26 @@ def test_a_download_that_was_cut_off_starts_anew(api: ScriptedApi, client: Clien
     target = io.BytesIO()
     client.download_export("e1", "runs/cluster.json", target)
     assert json.loads(target.getvalue()) == {"phase": "cluster"}
+
+
+def test_pages_of_a_log_are_followed_to_the_last(api: ScriptedApi, client: Client) -> None:
+    one, two = (line for _, line in (log(3, "one"), log(7, "two")))
+    pages = [
+        {"lines": [one], "next_after": 3},
+        {"lines": [two], "next_after": 7},
+        {"lines": [], "next_after": 7},
+    ]
+    api.on("GET", "/v1/jobs/j1/logs", *pages)
+    lines = list(client.logs("j1", after_seq=1, quiet=False))
+    assert [(line.seq, line.message) for line in lines] == [(3, "one"), (7, "two")]
+    asked = [dict(request.query_params) for request, _ in api.requests]
+    assert asked == [{"quiet": "false", "after": after} for after in ("1", "3", "7")]
+
+
+def test_why_is_a_sentence_and_a_next_step(api: ScriptedApi, client: Client) -> None:
+    answer = {"job_id": "j1", "case": "no-worker", "sentence": "It waits.", "next_step": "Start one."}
+    api.on("GET", "/v1/jobs/j1/why", answer)
+    assert client.why("j1") == Why("j1", "no-worker", "It waits.", "Start one.")
 
 
 def test_a_watch_resumes_after_the_last_event_it_saw_and_doubles_none(api: ScriptedApi, client: Client) -> None:

@@ -169,3 +169,19 @@ def test_times_are_aware_and_utc() -> None:
 
 def test_worker_states_are_the_words_of_the_heartbeat() -> None:
     assert {str(s) for s in WorkerState} == {"ready", "busy", "draining", "refused"}
+
+
+@pytest.mark.parametrize(
+    ("segment", "frames"),
+    [
+        (Segment(0), 300),
+        (Segment(0, None, 50), 25),
+        (Segment(1, 50, 150), 50),
+        (Segment(2, 150, None), 225),
+        (Segment(3, 150, 150), 1),
+    ],
+)
+def test_the_frames_of_a_segment_are_expected_by_the_clock(segment: Segment, frames: int) -> None:
+    """At 25 fps, in ticks of 1/50 s, for 12 s that begin at tick 0."""
+    info = MediaInfo(640, 360, 25, 1, 12.0, "h264", 1, 50, 300, first_pts=0)
+    assert info.expected_frames(segment) == frames

@@ -10,6 +10,7 @@ import pytest
 
 from services.kit.errors import InvalidMedia, InvalidSettings, NotFound, SystemUnavailable
 from services.kit.object_store import ObjectStore, file_chunks
+from services.kit.stages import Cancelled
 
 DATA = bytes(range(256)) * 9_000  # more than two chunks
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -150,3 +151,17 @@ def test_a_file_is_read_in_chunks_that_make_it_whole(tmp_path: Path) -> None:
     chunks = list(file_chunks(tmp_path / "f"))
     assert len(chunks) > 1
     assert b"".join(chunks) == DATA
+
+
+def test_a_long_fetch_can_be_ended_between_its_chunks(store: ObjectStore, tmp_path: Path) -> None:
+    content = bytes(5 << 20)
+    sha256 = store.put_bytes("long", content).sha256
+    chunks: list[int] = []
+    store.fetch("long", tmp_path / "whole", sha256=sha256, on_chunk=lambda: chunks.append(1))
+    assert len(chunks) > 1
+
+    def stop() -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        store.fetch("long", tmp_path / "part", sha256=sha256, on_chunk=stop)

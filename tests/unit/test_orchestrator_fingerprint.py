@@ -9,7 +9,7 @@ import pytest
 from services.kit.inference.catalog import Catalog
 from services.kit.messages import ArtifactRef, ModelRef
 from services.kit.stages import STAGE_ORDER, Stage
-from services.orchestrator.fingerprint import fingerprint
+from services.orchestrator.fingerprint import Ingredients
 from services.orchestrator.profiles import Profile, affecting_output, effective_config
 
 FACTS: dict[str, Any] = {
@@ -19,7 +19,7 @@ FACTS: dict[str, Any] = {
     "models": [ModelRef("similarity", "s", "s0"), ModelRef("embedder", "e", "e0")],
     "algorithm_version": 1,
 }
-BEFORE = fingerprint(**FACTS)
+BEFORE = Ingredients(**FACTS).fingerprint()
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ BEFORE = fingerprint(**FACTS)
     ids=str,
 )
 def test_what_changes_the_output_changes_the_fingerprint(change: dict[str, Any]) -> None:
-    assert fingerprint(**(FACTS | change)) != BEFORE
+    assert Ingredients(**(FACTS | change)).fingerprint() != BEFORE
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_what_changes_the_output_changes_the_fingerprint(change: dict[str, Any])
     ids=str,
 )
 def test_order_names_and_places_do_not(change: dict[str, Any]) -> None:
-    assert fingerprint(**(FACTS | change)) == BEFORE
+    assert Ingredients(**(FACTS | change)).fingerprint() == BEFORE
 
 
 @pytest.mark.parametrize("stage", STAGE_ORDER)
@@ -63,7 +63,7 @@ def test_how_fast_a_stage_works_is_no_part_of_its_fingerprint(stage: Stage, fiel
         config = effective_config(stage, Profile.BALANCED, {field: value}, Catalog.load(None))
         plain = config.model_dump(mode="json")
         assert plain[field] == value
-        return fingerprint(**(FACTS | {"config": affecting_output(stage, plain)}))
+        return Ingredients(**(FACTS | {"config": affecting_output(stage, plain)})).fingerprint()
 
     assert digest(1) == digest(2)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.kit.messages import Progress
-from services.orchestrator.progress import Snapshot, run_progress, snapshot
+from services.orchestrator.progress import Snapshot, snapshot
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -82,31 +81,3 @@ def test_the_fraction_never_falls_and_the_rate_is_never_negative(
     assert all(0 <= f <= 1 for f in fractions)
     assert all(s.rate is None or s.rate >= 0 for s in shown)
     assert all(s.eta_s is None or s.eta_s >= 0 for s in shown)
-
-
-def row(kind: str, state: str, fraction: float | None, phase: str = "decode") -> dict[str, Any]:
-    shown = None if fraction is None else {"fraction": fraction, "phase": phase}
-    return {"kind": kind, "state": state, "progress": shown}
-
-
-def test_a_run_shows_the_phase_of_the_task_in_work() -> None:
-    rows = [
-        row("plan", "done", 1.0, "plan"),
-        row("segment", "done", 1.0),
-        row("segment", "live", 0.5, "detect"),
-    ]
-    shown = run_progress(rows)
-    assert shown is not None
-    assert shown["phase"] == "detect"
-    assert shown["fraction"] == pytest.approx(0.01 + 0.94 * 0.75)
-
-
-def test_a_run_of_which_nothing_is_heard_shows_nothing() -> None:
-    assert run_progress([row("plan", "live", None)]) is None
-    assert run_progress([]) is None
-
-
-def test_a_finished_task_counts_whole_though_its_last_snapshot_was_lost() -> None:
-    shown = run_progress([row("plan", "done", None), row("segment", "live", 0.0)])
-    assert shown is not None
-    assert shown["fraction"] == pytest.approx(0.01)

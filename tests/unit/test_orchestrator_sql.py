@@ -14,25 +14,27 @@ ROOT = Path(services.orchestrator.__file__).parent
 
 
 def named_calls() -> Iterator[tuple[str, set[str]]]:
-    """(query, parameters) of every call of a transaction in the orchestrator; `**` for those given as a whole."""
+    """(query, parameters) of every query that the orchestrator asks; "**" for parameters not told one by one."""
     for path in ROOT.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue
-            called = f"{ast.unparse(node.func.value).rpartition('_')[2]}.{node.func.attr}"
-            if called in {"tx.run", "tx.one", "tx.all", "tx.last", "database.read"}:
+            receiver, method = ast.unparse(node.func.value), node.func.attr
+            if (receiver, method) == ("tx", "together"):
+                for pair in node.args:
+                    assert isinstance(pair, ast.Tuple)
+                    name, parameters = pair.elts
+                    keys = parameters.keys if isinstance(parameters, ast.Dict) else [None]
+                    yield _text(name), {"**" if key is None else _text(key) for key in keys}
+            elif method in _METHODS.get(receiver, ()):
                 (name,) = node.args
-                is_open = any(keyword.arg is None for keyword in node.keywords)
-                yield named(name), {k.arg or "**" for k in node.keywords} | ({"**"} if is_open else set())
-            elif called == "tx.together":
-                for asked in node.args:
-                    assert isinstance(asked, ast.Tuple)
-                    name, parameters = asked.elts
-                    given = parameters.keys if isinstance(parameters, ast.Dict) else []
-                    yield named(name), {named(key) for key in given} or {"**"}
+                yield _text(name), {keyword.arg or "**" for keyword in node.keywords}
 
 
-def named(node: ast.expr | None) -> str:
+_METHODS = {"tx": {"run", "one", "all", "last"}, "self._database": {"read"}}
+
+
+def _text(node: ast.expr) -> str:
     assert isinstance(node, ast.Constant)
     assert isinstance(node.value, str)
     return node.value

@@ -10,9 +10,10 @@ import pytest
 
 from services.kit.messages import ArtifactRef, ModelRef
 from services.kit.stages import STAGE_ORDER, Stage
+from services.orchestrator.fingerprint import Ingredients
 from services.orchestrator.imported_phases import counting_files, imported_phases
 from services.orchestrator.older_files import OLDER_FILES
-from services.orchestrator.staleness import Ingredients, Made, Recorded, StaleReason, stale_phases
+from services.orchestrator.staleness import Made, Recorded, StaleReason, stale_phases
 from services.orchestrator.status import PhaseFacts, PhaseResult, PhaseRun, Source, episode_status
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -66,7 +67,7 @@ def test_digests_decide_and_name_the_reason(case: DigestCase) -> None:
 def test_an_upgrade_of_the_product_makes_nothing_stale() -> None:
     """No release number is an ingredient: the fingerprint is a function of these alone."""
     assert set(Ingredients.__dataclass_fields__) == {
-        "media_sha256", "inputs", "config", "models", "algorithm_version",
+        "media_sha256", "inputs", "config", "models", "algorithm_version", "decisions_revision",
     }  # fmt: skip
 
 

@@ -14,6 +14,10 @@ from services.cli.options import DataDirOption, JsonOption
 ModelsDirOption = Annotated[
     Path | None, typer.Option("--models-dir", help="More models. (default: $SCREENALYTICS_MODELS__DIR)")
 ]
+StoreOption = Annotated[
+    str | None,
+    typer.Option("--store", help="Add below this prefix of an object store instead.", metavar="URL"),
+]
 NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME...", show_default=False)]
 OptionalNames = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", show_default=False)]
 
@@ -48,12 +52,13 @@ def pull(
     names: NamesArgument,
     data_dir: DataDirOption = None,
     models_dir: ModelsDirOption = None,
+    store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fetch models from their stated source into the data directory."""
     from services.cli.models.commands import ModelOptions, pull_models
 
-    pull_models(names, ModelOptions(data_dir, models_dir, as_json))
+    pull_models(names, ModelOptions(data_dir, models_dir, as_json, store))
 
 
 @models.command(epilog="Example:  screenalytics models add det_10g.onnx --name scrfd-10g --family scrfd")
@@ -76,6 +81,7 @@ def add(
     replace: Annotated[bool, typer.Option("--replace", help="In place of the model of that name.")] = False,
     data_dir: DataDirOption = None,
     models_dir: ModelsDirOption = None,
+    store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add a model of your own; its licence is asked for."""
@@ -93,7 +99,7 @@ def add(
         face_threshold=face_threshold,
         track_threshold=track_threshold,
     )
-    options = ModelOptions(data_dir, models_dir, as_json)
+    options = ModelOptions(data_dir, models_dir, as_json, store)
     add_model(file, answers, options, as_default=as_default, replace=replace)
 
 

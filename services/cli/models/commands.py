@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,8 @@ from services.kit.inference.catalog import Catalog, CatalogEntry
 from services.kit.inference.ort import open_session
 from services.kit.inference.placement import Provider
 from services.kit.inference.signature import signature_fault
+from services.kit.inference.stored_overlay import fetch_overlay
+from services.kit.object_store import ObjectStore
 from services.local import default_data_dir
 
 MODELS_DIR_ENV = "SCREENALYTICS_MODELS__DIR"
@@ -35,15 +40,33 @@ class ModelOptions:
     data_dir: Path | None = None
     models_dir: Path | None = None
     as_json: bool = False
+    store: str | None = None
 
     @property
     def overlay_dir(self) -> Path:
         return (self.data_dir or default_data_dir()).absolute() / "models"
 
-    def catalog(self) -> Catalog:
+    def catalog(self, overlay_dir: Path | None = None) -> Catalog:
         """Raises `InvalidSettings`."""
         named = os.environ.get(MODELS_DIR_ENV)
-        return Catalog.load(self.models_dir or (Path(named) if named else None), self.overlay_dir)
+        folder = self.models_dir or (Path(named) if named else None)
+        return Catalog.load(folder, overlay_dir or self.overlay_dir)
+
+    @contextmanager
+    def overlay(self) -> Iterator[Overlay]:
+        """Where models are added: the data directory, else a copy of the store's that goes there at the end.
+
+        Raises `InvalidSettings`, `SystemUnavailable`.
+        """
+        if self.store is None:
+            yield Overlay(self.overlay_dir)
+            return
+        store = ObjectStore(self.store)
+        with tempfile.TemporaryDirectory(prefix="screenalytics-models-") as folder:
+            fetch_overlay(store, Path(folder), with_files=False)
+            overlay = Overlay(Path(folder))
+            yield overlay
+            overlay.send_to(store)
 
 
 def list_models(options: ModelOptions) -> None:
@@ -77,16 +100,22 @@ def pull_models(names: list[str], options: ModelOptions) -> None:
     """Raises `typer.Exit`."""
     screen = Screen(as_json=options.as_json)
     with reported(screen):
-        catalog, overlay = options.catalog(), Overlay(options.overlay_dir)
-        entries = _chosen(catalog, names)
-        for entry in entries:
-            _pull(catalog, overlay, entry, screen)
-        screen.json_line({"models": [_record(catalog, entry) for entry in entries]})
+        with options.overlay() as overlay:
+            catalog = options.catalog(overlay.folder)
+            entries = _chosen(catalog, names)
+            for entry in entries:
+                _pull(catalog, overlay, entry, screen)
+                if options.store is not None:  # whoever reads the store fetches what its catalog names
+                    overlay.put_file(catalog.path(entry.name), entry.file)
+                    overlay.put_entry(entry, as_default=False)
+            records = [_record(catalog, entry) for entry in entries]
+        screen.json_line({"models": records})
 
 
 def _pull(catalog: Catalog, overlay: Overlay, entry: CatalogEntry, screen: Screen) -> None:
-    if catalog.find(entry.name) is not None and _state(catalog, entry.name) == "present":
-        return screen.say(f"{entry.name} is there: {catalog.path(entry.name)}")
+    if _state(catalog, entry.name) == "present":
+        screen.say(f"{entry.name} is there: {catalog.path(entry.name)}")
+        return
     if not entry.url:
         raise NotFound(
             f"the catalog names no address for model {entry.name}",
@@ -105,30 +134,36 @@ def _pull(catalog: Catalog, overlay: Overlay, entry: CatalogEntry, screen: Scree
     with overlay.writable():
         target.parent.mkdir(parents=True, exist_ok=True)
         fetch(entry.url, target, sha256=entry.sha256, on_progress=show)
-    return screen.say(f"{entry.name}: {target}")
+    screen.say(f"{entry.name}: {target}")
+    if (found := catalog.find(entry.name)) != target:
+        screen.warn(f"another file is found before it: {found}")
 
 
 def add_model(file: Path, answers: Answers, options: ModelOptions, *, as_default: bool, replace: bool) -> None:
     """Raises `typer.Exit`."""
     screen = Screen(as_json=options.as_json)
     with reported(screen):
-        catalog, overlay = options.catalog(), Overlay(options.overlay_dir)
         if not file.is_file():
             raise InvalidInput(f"{file} is no file")
-        if answers.name in {entry.name for entry in catalog.entries()} and not replace:
-            raise Conflict(
-                f"a model {answers.name} is in the catalog", hint="choose another --name, or say --replace"
-            )
         if not answers.licence.strip():
             raise InvalidInput("a model without a licence may not be used", hint="say which with --licence")
         entry = _described(file, answers)
-        path = overlay.put_file(file, entry.file)
-        overlay.put_entry(entry, as_default=as_default)
-        screen.say(f"added {entry.name} ({entry.licence}): {path}")
+        with options.overlay() as overlay:
+            _require_free_name(options.catalog(overlay.folder), entry.name, replace=replace)
+            path = overlay.put_file(file, entry.file)
+            overlay.put_entry(entry, as_default=as_default)
+            record = _record(options.catalog(overlay.folder), entry)
+        screen.say(f"added {entry.name} ({entry.licence}): {options.store or path}")
         if entry.role == "embedder":
             screen.warn("thresholds belong to a model: measure --face-threshold and --track-threshold on faces")
         screen.say("a running system knows it after a restart")
-        screen.json_line({"models": [_record(options.catalog(), entry)]})
+        screen.json_line({"models": [record]})
+
+
+def _require_free_name(catalog: Catalog, name: str, *, replace: bool) -> None:
+    """Raises `Conflict`."""
+    if not replace and name in {entry.name for entry in catalog.entries()}:
+        raise Conflict(f"a model {name} is in the catalog", hint="choose another --name, or say --replace")
 
 
 def _described(file: Path, answers: Answers) -> CatalogEntry:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from services.kit.errors import DataDirUnusable
 from services.kit.inference.catalog import CATALOG_FILE, CatalogEntry, CatalogFile, read_catalog
+from services.kit.object_store import ObjectStore
 
 _HEAD = "# Written by `screenalytics models add`; entries here win over the shipped ones.\n"
 
@@ -32,9 +33,20 @@ class Overlay:
     def put_file(self, source: Path, name: str) -> Path:
         """A copy under `name`; readers see all of it or none. Raises `DataDirUnusable`."""
         target = self.folder / name
+        if target == source:
+            return target
         with self.writable(), _replacing(target) as part:
             shutil.copyfile(source, part)
         return target
+
+    def send_to(self, store: ObjectStore) -> None:
+        """Files first, so that no reader finds an entry whose file is not there. Raises `SystemUnavailable`."""
+        for path in sorted(self.folder.rglob("*")):
+            if path.is_file() and path.name != CATALOG_FILE:
+                store.put_file(path.relative_to(self.folder).as_posix(), path)
+        catalog = self.folder / CATALOG_FILE
+        if catalog.is_file():
+            store.put_bytes(CATALOG_FILE, catalog.read_bytes())
 
     @contextmanager
     def writable(self) -> Iterator[None]:

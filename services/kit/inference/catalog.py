@@ -150,6 +150,11 @@ class Catalog:
         entry = self.entry(name)
         return ModelRef(entry.role, entry.name, entry.sha256)
 
+    def current(self, ref: ModelRef) -> ModelRef:
+        """The model that now has the name and role of `ref`; `ref` itself where there is none any more."""
+        entry = self._entries.get(ref.name)
+        return self.ref(ref.name) if entry is not None and entry.role == ref.role else ref
+
     def find(self, name: str) -> Path | None:
         """Where the model's file lies, unverified; None when it is in no folder."""
         entry = self.entry(name)

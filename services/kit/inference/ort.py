@@ -15,7 +15,7 @@ from typing import Any
 import onnxruntime as ort
 
 from services.kit.errors import AcceleratorUnavailable, ModelUnusable, StageFailed
-from services.kit.inference.buckets import MAX_BATCH
+from services.kit.inference.buckets import CPU_BATCH, MAX_BATCH
 from services.kit.inference.catalog import Catalog, default_cache_dir
 from services.kit.inference.distributions import refuse_two_runtimes
 from services.kit.inference.ort_binding import DeviceBinding
@@ -127,7 +127,8 @@ class OrtRuntime:
         if not takes_batches(entry, session.inputs, session.outputs):
             return session
         is_on_gpu = session.placement.effective is Provider.CUDA
-        return BatchedSession(session, getattr(entry, "max_batch", None) or MAX_BATCH, is_padded=is_on_gpu)
+        largest = (getattr(entry, "max_batch", None) or MAX_BATCH) if is_on_gpu else CPU_BATCH
+        return BatchedSession(session, largest, is_padded=is_on_gpu)
 
 
 def open_session(

@@ -43,6 +43,15 @@ class TritonOptions:
     retry_for_s: float = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class TritonStatistics:
+    """Fewer executions than items: the server has put requests or images together."""
+
+    items: int
+    executions: int
+    failures: int
+
+
 class TritonClient:
     """Calls with a deadline, made again only when the server was not there to hear them."""
 
@@ -62,6 +71,16 @@ class TritonClient:
     def config(self, model: str) -> Any:
         """The configuration in effect. Raises as `metadata` does."""
         return self._call(model, lambda **kw: self._client.get_model_config(model, **kw)).config
+
+    def statistics(self, model: str) -> TritonStatistics:
+        """What the server has counted since it loaded the model. Raises as `metadata` does."""
+        answer = self._call(model, lambda **kw: self._client.get_inference_statistics(model, **kw))
+        found = answer.model_stats[0]
+        return TritonStatistics(
+            items=int(found.inference_count),
+            executions=int(found.execution_count),
+            failures=int(found.inference_stats.fail.count),
+        )
 
     def infer(self, model: str, feeds: Mapping[str, Tensor], outputs: list[str]) -> dict[str, Tensor]:
         """Raises `StageFailed` for what the server refuses, `ModelUnusable`, `InferenceUnavailable`."""

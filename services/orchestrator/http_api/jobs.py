@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Response
@@ -17,6 +18,7 @@ from services.kit.stages import Stage
 from services.orchestrator.database import Row
 from services.orchestrator.feed import JobFeed
 from services.orchestrator.idempotency import Origin, checked_key
+from services.orchestrator.inquiry import Inquiry
 from services.orchestrator.jobs import ExecutionMode, ExecutionPlace, JobKind, JobRequest, Jobs
 from services.orchestrator.lifecycle import TERMINAL
 from services.orchestrator.profiles import DEFAULT_PROFILE, Profile
@@ -25,7 +27,7 @@ from services.orchestrator.successors import Successors
 
 _KEEP_ALIVE_S = 10.0
 MAX_SEQ = 2**63 - 1
-_PROGRESS_FIELDS = ("phase", "done", "total", "unit", "fraction", "rate", "eta_s", "at")
+_PROGRESS_FIELDS = ("phase", "done", "total", "unit", "fraction", "rate", "fps", "eta_s", "at")
 
 
 class Submit(BaseModel):
@@ -72,7 +74,7 @@ class Asker:
 Asked = Annotated[Asker, Depends()]
 
 
-def routes(jobs: Jobs, successors: Successors, records: Records, feed: JobFeed) -> APIRouter:
+def routes(jobs: Jobs, successors: Successors, records: Records, inquiry: Inquiry, feed: JobFeed) -> APIRouter:
     router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
     @router.post("", status_code=202)
@@ -119,6 +121,11 @@ def routes(jobs: Jobs, successors: Successors, records: Records, feed: JobFeed) 
         new_id = await successors.resume(job_id, submitted_by=asked.name, idempotency_key=asked.key)
         return await accepted(new_id, response)
 
+    @router.get("/{job_id}/why")
+    async def why(job_id: str) -> dict[str, Any]:
+        """What the job waits for, or why it ended, in one sentence, and the next step."""
+        return {"job_id": job_id, **asdict(await inquiry.why(job_id))}
+
     @router.get("/{job_id}/logs")
     async def logs(
         job_id: str,
@@ -131,13 +138,11 @@ def routes(jobs: Jobs, successors: Successors, records: Records, feed: JobFeed) 
         return {"lines": [event_shown(row) for row in rows], "next_after": rows[-1]["seq"] if rows else after}
 
     @router.get("/{job_id}/events")
-    async def events(
-        job_id: str, last_event_id: Annotated[int, Header(ge=0, le=MAX_SEQ)] = 0
-    ) -> StreamingResponse:
+    async def events(job_id: str, last_event_id: Annotated[int, Header(ge=0)] = 0) -> StreamingResponse:
         """State changes and log lines by their `seq`; progress as snapshots without an id; `end` at the end."""
         await records.job(job_id)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        stream = _events(job_id, last_event_id, records, feed)
+        stream = _events(job_id, min(last_event_id, MAX_SEQ), records, feed)
         return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
 
     return router

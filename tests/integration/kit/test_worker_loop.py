@@ -242,6 +242,12 @@ async def test_a_handler_that_does_not_move_ends_the_worker(agents: Parts, start
         async with start_worker(held) as worker:
             with pytest.raises(WorkerStalled, match="has not moved"):
                 await worker.ended()
+
+            async def is_told() -> bool:
+                return [a["state"] for a in await attempts(agents)] == ["retry"]
+
+            await until(is_told)
+            assert "has not moved" in (await attempts(agents))[0]["error_message"]
     finally:
         held.release.set()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import sys
 
 import psycopg
 import pytest
@@ -92,6 +94,22 @@ async def test_a_migration_that_comes_late_is_applied_whatever_its_number(
         cursor = await connection.execute("SELECT number FROM schema_migrations ORDER BY number")
         assert [row[0] for row in await cursor.fetchall()] == [1, 2, 4]
         await connection.execute("SELECT FROM t2")
+
+
+async def test_an_orchestrator_that_may_not_migrate_waits_until_another_has(empty_dsn: str) -> None:
+    waiting = Database(empty_dsn, pool_size=2)
+    with pytest.raises(SystemUnavailable, match="lacks the migrations 1"):
+        await waiting.open(migrate=False)
+    await waiting.close()
+    env = {"SCREENALYTICS_POSTGRES__DSN": empty_dsn, "SCREENALYTICS_STORE__URL": "file:///unused"}
+    migrating = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.orchestrator.migrate", env=os.environ | env
+    )
+    assert await migrating.wait() == 0
+    after = Database(empty_dsn, pool_size=2)
+    await after.open(migrate=False)
+    assert await after.is_answering()
+    await after.close()
 
 
 async def test_a_block_that_fails_commits_nothing(parts: Parts) -> None:

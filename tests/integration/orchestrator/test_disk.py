@@ -37,6 +37,13 @@ async def test_a_job_that_would_not_fit_is_refused_with_the_figures(parts: Parts
     await parts.submit(JobKind.PIPELINE)
 
 
+async def test_what_is_reused_takes_no_room(parts: Parts) -> None:
+    await parts.upload()
+    await parts.finished(result={"media_info": INFO})
+    job = await parts.records.job(await parts.limited(disk=FULL).submit())
+    assert job["reused"]
+
+
 async def test_the_check_can_be_turned_off(parts: Parts) -> None:
     await planned(parts)
     await parts.limited(disk=DiskSettings(check=False, reserve_bytes=1 << 60)).submit()

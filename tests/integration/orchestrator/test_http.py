@@ -11,8 +11,10 @@ import pytest
 
 from services.kit import bus
 from services.kit.codec import encode
+from services.kit.errors import NotFound, SystemUnavailable
 from services.kit.messages import Heartbeat, WorkerState, now_at
 from services.kit.stages import STAGE_ORDER
+from services.orchestrator.http_api.problems import problem
 from tests.integration.parts import VIDEO, Parts, until
 
 
@@ -41,6 +43,12 @@ def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
     assert {"type", "title", "status", "detail", "code"} <= set(body)
     assert body["type"] == f"urn:screenalytics:problem:{body['code']}"
     return (answer.status_code, body["status"], body["code"]) == (status, status, code)
+
+
+def test_a_system_that_is_away_says_when_to_come_again() -> None:
+    answer = problem(SystemUnavailable("Postgres does not answer"))
+    assert (answer.status_code, int(answer.headers["Retry-After"]) > 0) == (503, True)
+    assert "Retry-After" not in problem(NotFound("no job")).headers
 
 
 async def test_an_upload_is_created_once_and_found_from_then_on(api: httpx.AsyncClient) -> None:

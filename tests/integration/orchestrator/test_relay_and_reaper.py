@@ -14,7 +14,7 @@ from services.orchestrator.jobs import JobKind
 from services.orchestrator.outbox import OutboxRelay, publish_once
 from services.orchestrator.reaper import Reaper
 from services.orchestrator.settings import JobsSettings
-from tests.integration.parts import Parts, until
+from tests.integration.parts import Parts, result_of, success_of, until
 
 
 async def queued(parts: Parts) -> int:
@@ -177,3 +177,41 @@ async def test_cancelling_a_job_that_nobody_took_empties_its_queue(parts: Parts)
         await until(is_empty, within_s=4)
     finally:
         running.cancel()
+
+
+async def test_a_task_whose_result_is_not_read_yet_is_not_published_again(parts: Parts) -> None:
+    task = await parts.task(await parts.submitted())
+    await relayed(parts)
+    js = parts.nc.jetstream()
+    attempt_id, _ = await parts.claim(task)
+    done = result_of(task, attempt_id, TaskOutcome.SUCCEEDED, **success_of(task))
+    await js.publish(bus.result_subject(task.job_id), encode(done))
+    await js.purge_stream(bus.TASKS_STREAM)  # as its acknowledgement does
+    await aged(parts)
+    await parts.reaper.reap()
+    assert await queued(parts) == 0
+
+
+async def test_a_task_that_is_to_be_sent_yet_is_left_to_the_relay(parts: Parts) -> None:
+    await parts.submitted()
+    await aged(parts)
+    await parts.reaper.reap()
+    assert await queued(parts) == 0
+
+
+async def test_a_message_that_is_too_large_keeps_no_other_waiting(parts: Parts) -> None:
+    await parts.rows(
+        "INSERT INTO outbox (subject, payload) VALUES ('screenalytics.task.x', %s)",
+        bytes(parts.nc.max_payload + 1),
+    )
+    await parts.submitted()
+
+    async def is_sent() -> bool:
+        return len(await parts.rows("SELECT 1 FROM outbox WHERE sent_at IS NOT NULL")) == 1
+
+    running = asyncio.create_task(parts.relay.run())
+    try:
+        await until(is_sent)
+    finally:
+        running.cancel()
+    assert await queued(parts) == 1

@@ -62,6 +62,8 @@ async def test_the_marker_says_that_it_was_reused_and_when_the_work_was_done(par
     assert second["run_id"] == job["stages"][2]["run_id"]
     same = ("started_at", "finished_at", "fingerprint", "thread_cap", "identities", "resolved_device")
     assert [second[k] for k in same] == [first[k] for k in same]
+    phase = (await parts.records.status(episode))["phases"]["cluster"]
+    assert (phase["started_at"], phase["finished_at"]) == (first["started_at"], first["finished_at"])
 
 
 async def test_a_status_after_a_reuse_is_fresh(parts: Parts) -> None:

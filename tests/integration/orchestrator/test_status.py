@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from services.cli.models.overlay import Overlay
 from services.kit.inference.catalog import Catalog
 from services.kit.messages import TaskOutcome
 from services.kit.stages import STAGE_ORDER
@@ -30,7 +32,7 @@ async def run(parts: Parts, kind: JobKind = JobKind.PIPELINE, **fields: Any) -> 
 
 
 async def fail(parts: Parts, kind: JobKind, **fields: Any) -> None:
-    job_id = await parts.submit(kind, **fields)
+    job_id = await parts.submit(kind, force=True, **fields)
     task = await parts.task(job_id)
     attempt_id, _ = await parts.claim(task)
     await parts.report(task, attempt_id, TaskOutcome.REJECTED, error_code="stage-failed", error_message="no")
@@ -63,7 +65,7 @@ async def test_an_input_that_was_made_again_makes_what_follows_stale(parts: Part
 async def test_while_an_input_is_being_made_again_nothing_is_stale_yet(parts: Parts) -> None:
     await parts.upload()
     await run(parts)
-    await parts.submit(JobKind.DETECT_TRACK)
+    await parts.submit(JobKind.DETECT_TRACK, force=True)
     assert await statuses(parts) == ("queued", "success", "success")
 
 
@@ -104,14 +106,16 @@ async def test_a_withdrawn_wish_makes_nothing_stale(parts: Parts) -> None:
     assert (shown["phases"][CLUSTER]["status"], shown["cluster_stale"]) == ("cancelled", False)
 
 
-async def test_another_model_file_under_the_same_name_makes_its_stages_stale(parts: Parts) -> None:
+async def test_another_model_file_under_the_same_name_makes_its_stages_stale(
+    parts: Parts, tmp_path: Path
+) -> None:
     await parts.upload()
     await run(parts)
-    catalog = Catalog.load(None)
-    embedder = catalog.embedder(catalog.default("embedder"))
-    replaced = {entry.name: entry for entry in catalog.entries()}
-    replaced[embedder.name] = embedder.model_copy(update={"sha256": "0" * 64})
-    records = Records(parts.database, parts.store, Catalog(replaced, {}, []))
+    shipped = Catalog.load(None)
+    embedder = shipped.embedder(shipped.default("embedder"))
+    overlay = Overlay(tmp_path / "overlay")
+    overlay.put_entry(embedder.model_copy(update={"sha256": "f" * 64}), as_default=False)
+    records = Records(parts.database, parts.store, Catalog.load(None, tmp_path / "overlay"))
     assert await statuses(parts, records) == ("success", "stale", "stale")
     assert (await status(parts, records))["phases"][FACES]["stale_reason"] == "models"
 

@@ -1,9 +1,10 @@
 -- name: insert_job
 INSERT INTO jobs (job_id, episode_uid, kind, state, profile, requested_device, allow_cpu_fallback,
-                  submitted_by, warnings, request, force, idempotency_key, retry_of, resume_of)
+                  submitted_by, warnings, request, force, execution_mode, execution_place,
+                  idempotency_key, retry_of, resume_of)
 VALUES (%(job_id)s, %(episode_uid)s, %(kind)s, 'waiting', %(profile)s, %(requested_device)s,
         %(allow_cpu_fallback)s, %(submitted_by)s, %(warnings)s, %(request)s, %(force)s,
-        %(idempotency_key)s, %(retry_of)s, %(resume_of)s)
+        %(execution_mode)s, %(execution_place)s, %(idempotency_key)s, %(retry_of)s, %(resume_of)s)
 RETURNING *;
 
 -- name: job_by_key
@@ -31,7 +32,7 @@ SELECT j.*, e.ep_id, e.media_info, shown.runs
 FROM jobs j
 JOIN episodes e USING (episode_uid)
 CROSS JOIN LATERAL (
-    SELECT jsonb_agg(to_jsonb(run) ORDER BY run.position) AS runs FROM (
+    SELECT coalesce(jsonb_agg(to_jsonb(run) ORDER BY run.position), '[]') AS runs FROM (
         SELECT r.run_id, r.stage, r.position, r.state, r.provider, r.resolved_device, r.skip_reason, r.counts,
                r.zero_rows, r.warnings, r.fingerprint, r.reused_run_id, r.error_code, r.error_message,
                r.queued_at, r.started_at, r.finished_at,
@@ -147,10 +148,13 @@ WHERE episode_uid = %(episode_uid)s AND state = 'succeeded'
 ORDER BY stage, finished_at DESC;
 
 -- name: latest_runs
--- The newest run of each stage, whatever became of it; runs that never left `waiting` are not runs yet.
-SELECT DISTINCT ON (stage) * FROM stage_runs
-WHERE episode_uid = %(episode_uid)s AND state <> 'skipped'
-ORDER BY stage, coalesce(queued_at, 'epoch') DESC, run_id DESC;
+-- The newest run of each stage, whatever became of it, and when its work was done, were it for an earlier run;
+-- runs that never left `waiting` are not runs yet.
+SELECT DISTINCT ON (r.stage) r.*, s.started_at AS made_from, s.finished_at AS made_until
+FROM stage_runs r
+JOIN stage_runs s ON s.run_id = coalesce(r.reused_run_id, r.run_id)
+WHERE r.episode_uid = %(episode_uid)s AND r.state <> 'skipped'
+ORDER BY r.stage, coalesce(r.queued_at, 'epoch') DESC, r.run_id DESC;
 
 -- name: request_cancel
 UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, now()) WHERE job_id = %(job_id)s;
@@ -169,8 +173,8 @@ WHERE a.state = 'open' AND j.state IN ('failed', 'cancelled')
        OR w.last_seen_at > now() - make_interval(secs => %(worker_expiry_s)s));
 
 -- name: runs_without_marker
-SELECT r.*, e.ep_id, j.requested_device, j.execution_mode, j.execution_place, s.started_at AS made_from,
-       s.finished_at AS made_until
+SELECT r.*, e.ep_id, j.requested_device, j.execution_mode, j.execution_place,
+       s.started_at AS made_from, s.finished_at AS made_until
 FROM stage_runs r
 JOIN jobs j USING (job_id)
 JOIN episodes e ON e.episode_uid = r.episode_uid

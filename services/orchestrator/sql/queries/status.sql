@@ -12,7 +12,3 @@ SELECT job_id, requested_device FROM jobs WHERE job_id = ANY(%(job_ids)s);
 SELECT execution_mode, execution_place FROM jobs
 WHERE episode_uid = %(episode_uid)s AND execution_mode IS NOT NULL
 ORDER BY created_at DESC LIMIT 1;
-
--- name: set_execution
-UPDATE jobs SET execution_mode = %(execution_mode)s, execution_place = %(execution_place)s
-WHERE job_id = %(job_id)s;

@@ -137,6 +137,9 @@ SELECT task_id, message FROM tasks WHERE task_id = ANY(%(task_ids)s);
 SELECT t.task_id, t.job_id, t.run_id FROM tasks t
 WHERE t.state = 'live' AND t.claimed_at < now() - make_interval(secs => (t.message ->> 'max_runtime_s')::float);
 
+-- name: get_progress
+SELECT generation, progress FROM tasks WHERE task_id = %(task_id)s;
+
 -- name: set_progress
 -- Monotonic within a generation: an older snapshot that arrives late changes nothing.
 UPDATE tasks SET progress = %(progress)s
@@ -171,3 +174,26 @@ INSERT INTO artifacts (run_id, task_id, attempt_id, kind, uri, sha256, size_byte
 SELECT %(run_id)s, new.task_id, a.attempt_id, a.kind, a.uri, a.sha256, a.size_bytes, a.rows
 FROM unnest(%(source_task_ids)s::text[], %(task_ids)s::text[]) AS new (source_task_id, task_id)
 JOIN artifacts a ON a.task_id = new.source_task_id;
+
+-- name: open_tasks
+-- Live tasks of a run with the newest attempt at each, how long its worker was silent, and how long the task has
+-- waited to be sent.
+SELECT t.kind, t.ordinal, t.attempts, t.max_attempts,
+       a.state AS attempt_state, a.generation, a.worker_id, a.error_message,
+       extract(epoch FROM now() - w.last_seen_at)::float8 AS silent_s,
+       extract(epoch FROM now() - o.created_at)::float8 AS unsent_s
+FROM tasks t
+LEFT JOIN LATERAL (
+    SELECT * FROM attempts WHERE task_id = t.task_id ORDER BY generation DESC LIMIT 1
+) a ON true
+LEFT JOIN workers w ON w.worker_id = a.worker_id
+LEFT JOIN outbox o ON o.sent_at IS NULL AND o.subject LIKE '%%.' || t.task_id
+WHERE t.run_id = %(run_id)s AND t.state = 'live'
+ORDER BY t.kind, t.ordinal;
+
+-- name: tasks_ahead
+-- Tasks of other jobs that nobody has taken and that have waited longer for the same workers.
+SELECT count(*) AS tasks FROM tasks t JOIN stage_runs r USING (run_id)
+WHERE t.state = 'live' AND t.claimed_at IS NULL AND t.job_id <> %(job_id)s
+  AND r.stage = %(stage)s AND r.provider = %(provider)s
+  AND t.created_at < (SELECT min(created_at) FROM tasks WHERE run_id = %(run_id)s AND state = 'live');

@@ -13,6 +13,14 @@ SELECT * FROM workers
 WHERE last_seen_at > now() - make_interval(secs => CASE state WHEN 'refused' THEN 3600 ELSE %(expiry_s)s END)
 ORDER BY stage, worker_id;
 
+-- name: workers_of_route
+-- Those that serve it or are about to stop, and refusals of the last hour, the newest first.
+SELECT state, heartbeat ->> 'reason' AS reason FROM workers
+WHERE stage = %(stage)s
+  AND CASE state WHEN 'refused' THEN heartbeat ->> 'requested_provider' ELSE effective_provider END = %(provider)s
+  AND last_seen_at > now() - make_interval(secs => CASE state WHEN 'refused' THEN 3600 ELSE %(expiry_s)s END)
+ORDER BY last_seen_at DESC;
+
 -- name: live_routes
 SELECT DISTINCT stage, effective_provider FROM workers
 WHERE state IN ('ready', 'busy') AND last_seen_at > now() - make_interval(secs => %(expiry_s)s);

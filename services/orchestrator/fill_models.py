@@ -1,0 +1,20 @@
+"""`python -m services.orchestrator.fill_models`: the models' folder goes into the object store."""
+
+import asyncio
+import sys
+
+from services.kit.errors import ModelUnusable
+from services.kit.inference.model_store import fill
+from services.kit.process import run_service
+from services.orchestrator.settings import OrchestratorSettings
+
+
+async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
+    names = await asyncio.to_thread(fill, settings)
+    if not names:
+        raise ModelUnusable(f"{settings.models.dir} holds no file of the catalog")
+    print(f"stored: {', '.join(names)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(run_service(OrchestratorSettings, serve))

@@ -1,0 +1,126 @@
+"""The rendered commands, run as plain processes, are a working system that passes the chart's own test."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.local.nats import EmbeddedNats
+from services.local.postgres import EmbeddedPostgres
+from tests.chart.helm import Document, Rendered, merged, render, values_of
+from tests.chart.machine import Machine
+from tests.chart.prometheus import prometheus
+from tests.chart.test_dashboards import ALL, OTHERS, series_in
+
+# The trial servers' images are others'; everything of ours runs, with models by way of the store.
+VALUES = merged(
+    values_of("cpu-only"),
+    {
+        "models": {"source": "store", "fill": {"enabled": True, "existingClaim": "models"}},
+        "workerDefaults": {"settings": {"log": {"level": "INFO"}}},
+    },
+)
+TRIAL = "demo-screenalytics-trial"
+
+
+def pods_of(rendered: Rendered, kind: str) -> dict[str, Document]:
+    return {name: pod for name, pod in rendered.pods() if name.startswith(f"{kind}/")}
+
+
+@pytest.fixture
+def machine(tmp_path: Path, models_dir: Path) -> Iterator[Machine]:
+    with (
+        EmbeddedPostgres.running(tmp_path / "postgres") as postgres,
+        EmbeddedNats.running(tmp_path / "nats") as nats,
+    ):
+        (tmp_path / "store").mkdir()
+        made = Machine(
+            rendered=render(VALUES),
+            root=tmp_path,
+            secrets={(f"{TRIAL}-postgres", "dsn"): postgres.dsn, (f"{TRIAL}-nats", "url"): nats.url},
+            claims={f"{TRIAL}-store": tmp_path / "store", "models": models_dir},
+        )
+        try:
+            yield made
+        finally:
+            made.kill()
+
+
+@pytest.mark.timeout(600)
+def test_the_rendered_commands_are_a_system_that_passes_the_charts_own_test(machine: Machine) -> None:
+    rendered, wait = machine.rendered, threading.Event().wait
+    for name, pod in pods_of(rendered, "Job").items():
+        machine.run(name, pod, pod["spec"]["containers"][0])
+    deployments = pods_of(rendered, "Deployment")
+    for name, pod in sorted(deployments.items(), reverse=True):  # the orchestrator before its workers
+        machine.start(name, pod)
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        for name, pod in deployments.items():
+            machine.await_probe(name, pod, probe, wait)
+    name = "Deployment/demo-screenalytics-orchestrator"
+    service = rendered.get("Service", "demo-screenalytics-orchestrator")
+    machine.serve_service(service, name, deployments[name])
+    ((test, pod),) = pods_of(rendered, "Pod").items()
+    said = machine.run(test, pod, pod["spec"]["containers"][0])
+    assert "every stage ran on cpu; 2 identities" in said
+    with prometheus(machine.scrape_targets(), machine.root) as scraping:
+        assert "screenalytics_gpu_busy_seconds_total" in scraping.names(wait)  # a worker's, declared even at 0
+        missing = {name for text in ALL for name in series_in(text)} - set(OTHERS) - scraping.names(wait)
+        assert missing == set(), "a panel names a series that the running system does not export"
+        faults = {text: fault for text in ALL if (fault := scraping.fault(text)) is not None}
+        assert faults == {}
+    assert machine.stop() == dict.fromkeys(deployments, 0)
+
+
+def test_the_charts_test_fails_where_no_worker_takes_the_episode(machine: Machine) -> None:
+    rendered, wait = machine.rendered, threading.Event().wait
+    for name, pod in pods_of(rendered, "Job").items():
+        if "migrations" in name:
+            machine.run(name, pod, pod["spec"]["containers"][0])
+    name = "Deployment/demo-screenalytics-orchestrator"
+    pod = pods_of(rendered, "Deployment")[name]
+    machine.start(name, pod)
+    machine.await_probe(name, pod, "readinessProbe", wait)
+    machine.serve_service(rendered.get("Service", "demo-screenalytics-orchestrator"), name, pod)
+    ((test, test_pod),) = pods_of(rendered, "Pod").items()
+    (container,) = test_pod["spec"]["containers"]
+    for entry in container["env"]:
+        if entry["name"] == "TEST_TIMEOUT_S":
+            entry["value"] = "2"
+    with pytest.raises(AssertionError, match="was not done within 2 s; waiting for"):
+        machine.run(test, test_pod, container)
+
+
+def test_the_repository_that_the_chart_makes_for_triton_names_where_each_model_runs(
+    tmp_path: Path, models_dir: Path
+) -> None:
+    values = merged(
+        values_of("triton-on-cpu"),
+        {
+            "store": {"url": "file:///store", "existingClaim": "store"},
+            "models": {"catalogSha256": "", "fill": {"enabled": True, "existingClaim": "models"}},
+        },
+    )
+    (tmp_path / "store").mkdir()
+    machine = Machine(
+        rendered=render(values),
+        root=tmp_path,
+        secrets={("pg", "dsn"): "postgresql://unused"},
+        claims={"store": tmp_path / "store", "models": models_dir},
+    )
+    for name, pod in pods_of(machine.rendered, "Job").items():
+        if "fill" in name:
+            machine.run(name, pod, pod["spec"]["containers"][0])
+    name = "Deployment/demo-screenalytics-triton"
+    pod = pods_of(machine.rendered, "Deployment")[name]
+    for container in pod["spec"]["initContainers"]:
+        machine.run(name, pod, container)
+    (repository,) = tmp_path.glob("volumes/*/repository")
+    configs = {path.parent.name: path.read_text() for path in repository.glob("*/config.pbtxt")}
+    assert set(configs) == set(values["triton"]["models"])
+    for model, config in configs.items():
+        assert "kind: KIND_CPU" in config, model
+        assert (repository / model / "1" / "model.onnx").is_file()

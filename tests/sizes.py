@@ -1,0 +1,11 @@
+"""The two sizes of the proofs: quick, in every test run, and full, by `make chaos`."""
+
+from __future__ import annotations
+
+import os
+
+IS_FULL = os.environ.get("SCREENALYTICS_TEST__CHAOS") == "full"
+
+
+def sized(quick: int, full: int) -> int:
+    return full if IS_FULL else quick
