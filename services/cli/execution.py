@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from services.cli.execution_memory import ExecutionMemory, Remembered
 from services.cli.options import Mode, Place, SystemOptions
 from services.cli.screen import Screen
+from services.cli.session import Session, open_session, require_episodes
 from services.client import ApiUnavailable, Client
 from services.kit.errors import InvalidInput
 
@@ -74,6 +76,20 @@ def settle(
         screen.say(f"staying on this machine, and not at {options.api}: --mode remote chooses otherwise")
     notices = (chosen.warning,) if chosen.warning else ()
     return replace(options, api=chosen.address, mode=chosen.mode, place=chosen.place, notices=notices)
+
+
+@contextmanager
+def open_kept(
+    options: SystemOptions, screen: Screen, *, ep_id: str | None = None, workers: bool = False
+) -> Iterator[Session]:
+    """With the system that has the episode or the job in question; none is made where there never was one.
+
+    Raises what `settle`, `require_episodes` and `open_session` raise.
+    """
+    options = settle(options, screen, ep_id=ep_id, may_fall_back=False)
+    require_episodes(options)
+    with open_session(options, screen, workers=workers) as session:
+        yield session
 
 
 def remember(options: SystemOptions, ep_id: str, video: str | None = None) -> None:

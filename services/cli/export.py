@@ -6,11 +6,11 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from services.cli.execution import settle
+from services.cli.execution import open_kept
 from services.cli.options import ExportFormat, SystemOptions
 from services.cli.outcome import reported
 from services.cli.screen import Screen
-from services.cli.session import Session, open_session, require_episodes
+from services.cli.session import Session
 from services.client import UnexpectedAnswer
 from services.kit.errors import InvalidInput
 
@@ -18,15 +18,12 @@ from services.kit.errors import InvalidInput
 def export_episode(ep_id: str, fmt: ExportFormat, out: Path, options: SystemOptions) -> None:
     """Raises `typer.Exit` when it fails; files already written stay, each of them whole."""
     screen = Screen()
-    with reported(screen):
-        options = settle(options, screen, ep_id=ep_id, may_fall_back=False)
-        require_episodes(options)
-        with open_session(options, screen, workers=False) as session:
-            names = session.steadily(lambda client: client.export_names(ep_id, fmt))
-            if not names:
-                raise InvalidInput(f"{ep_id} has no results to export", hint="run it first: screenalytics run")
-            for name in names:
-                screen.result(str(_write(session, ep_id, name, out)))
+    with reported(screen), open_kept(options, screen, ep_id=ep_id) as session:
+        names = session.steadily(lambda client: client.export_names(ep_id, fmt))
+        if not names:
+            raise InvalidInput(f"{ep_id} has no results to export", hint="run it first: screenalytics run")
+        for name in names:
+            screen.result(str(_write(session, ep_id, name, out)))
 
 
 def _write(session: Session, ep_id: str, name: str, out: Path) -> Path:

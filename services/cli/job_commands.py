@@ -8,12 +8,11 @@ from uuid import uuid4
 
 import typer
 
-from services.cli.execution import settle
+from services.cli.execution import open_kept
 from services.cli.followed_job import FollowedJob
 from services.cli.options import SystemOptions
 from services.cli.outcome import reported
 from services.cli.screen import Screen
-from services.cli.session import open_session, require_episodes
 from services.cli.tables import jobs_table
 from services.client import Client, Job
 
@@ -27,9 +26,7 @@ def list_jobs(ep_id: str | None, options: SystemOptions, *, active: bool, as_jso
     """Raises `typer.Exit` when they cannot be told."""
     screen = Screen(as_json=as_json)
     with reported(screen):
-        options = settle(options, screen, ep_id=ep_id, may_fall_back=False)
-        require_episodes(options)
-        with open_session(options, screen, workers=False) as session:
+        with open_kept(options, screen, ep_id=ep_id) as session:
             jobs = session.steadily(lambda client: client.jobs(ep_id=ep_id, active=active))
         screen.table(jobs_table(jobs))
         screen.json_line({"jobs": [asdict(job) for job in jobs]})
@@ -39,9 +36,7 @@ def cancel_job(job_id: str, options: SystemOptions, *, as_json: bool) -> None:
     """Raises `typer.Exit` when it fails."""
     screen = Screen(as_json=as_json)
     with reported(screen):
-        options = settle(options, screen, may_fall_back=False)
-        require_episodes(options)
-        with open_session(options, screen, workers=False) as session:
+        with open_kept(options, screen) as session:
             job = session.steadily(lambda client: client.cancel(job_id))
         screen.result(f"job {job.job_id} of episode {job.ep_id}: {job.state}")
         screen.json_line(asdict(job))
@@ -51,9 +46,7 @@ def say_why(job_id: str, options: SystemOptions, *, as_json: bool) -> None:
     """Raises `typer.Exit` when it cannot be told."""
     screen = Screen(as_json=as_json)
     with reported(screen):
-        options = settle(options, screen, may_fall_back=False)
-        require_episodes(options)
-        with open_session(options, screen, workers=False) as session:
+        with open_kept(options, screen) as session:
             answer = session.steadily(lambda client: client.why(job_id))
         screen.result(answer.sentence)
         screen.result(answer.next_step)
@@ -63,13 +56,10 @@ def say_why(job_id: str, options: SystemOptions, *, as_json: bool) -> None:
 def do_again(job_id: str, how: Again, options: SystemOptions, *, as_json: bool) -> None:
     """Follows the new job to its end. Raises `typer.Exit` with the exit status of the command."""
     screen = Screen(as_json=as_json)
-    with reported(screen):
-        options = settle(options, screen, may_fall_back=False)
-        require_episodes(options)
-        with open_session(options, screen) as session:
-            key = uuid4().hex
-            job = session.steadily(lambda client: _ask(client, job_id, how, key))
-            status = FollowedJob(screen, session).to_its_end(job, list(job.warnings))
+    with reported(screen), open_kept(options, screen, workers=True) as session:
+        key = uuid4().hex
+        job = session.steadily(lambda client: _ask(client, job_id, how, key))
+        status = FollowedJob(screen, session).to_its_end(job, list(job.warnings))
     raise typer.Exit(status)
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Self
 
-from services.cli.execution import settle
+from services.cli.execution import open_kept
 from services.cli.follow import follow
 from services.cli.options import SystemOptions
 from services.cli.outcome import reported
 from services.cli.progress import state_words
 from services.cli.screen import Screen
-from services.cli.session import open_session, require_episodes
 from services.client import JobEvent, LogLine, StateChange
 
 
@@ -19,9 +18,7 @@ def show_logs(job_id: str, options: SystemOptions, *, noisy: bool, as_json: bool
     """Raises `typer.Exit` when it fails."""
     screen = Screen(as_json=as_json)
     with reported(screen):
-        options = settle(options, screen, may_fall_back=False)
-        require_episodes(options)
-        with open_session(options, screen, workers=False) as session:
+        with open_kept(options, screen) as session:
             lines = session.steadily(lambda client: list(client.logs(job_id, quiet=not noisy)))
         for line in lines:
             screen.result(line_words(line))
@@ -31,13 +28,10 @@ def show_logs(job_id: str, options: SystemOptions, *, noisy: bool, as_json: bool
 def follow_logs(job_id: str, options: SystemOptions, *, noisy: bool) -> None:
     """Until the job has ended. Raises `typer.Exit` when it fails."""
     screen = Screen()
-    with reported(screen):
-        options = settle(options, screen, may_fall_back=False)
-        require_episodes(options)
-        with open_session(options, screen, workers=False) as session:
-            with _LogView(screen, noisy=noisy) as view:
-                job = follow(session, job_id, view)
-            screen.say(f"the job has {job.state}" if job.state != "cancelled" else "the job was cancelled")
+    with reported(screen), open_kept(options, screen) as session:
+        with _LogView(screen, noisy=noisy) as view:
+            job = follow(session, job_id, view)
+        screen.say(f"the job has {job.state}" if job.state != "cancelled" else "the job was cancelled")
 
 
 class _LogView:

@@ -6,13 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from services.cli.execution import settle
+from services.cli.execution import open_kept, settle
 from services.cli.local_system import running_system
 from services.cli.options import SystemOptions
 from services.cli.outcome import reported
 from services.cli.run_result import FOUND_BY
 from services.cli.screen import Screen
-from services.cli.session import cpu_notice, data_dir_of, open_session, require_episodes
+from services.cli.session import cpu_notice, data_dir_of
 from services.cli.tables import models_table, phases_table, processes_table
 from services.client import Client, EpisodeStatus, Worker
 from services.kit.errors import SystemUnavailable
@@ -38,9 +38,7 @@ def show_episode(ep_id: str, options: SystemOptions, *, as_json: bool) -> None:
     """Raises `typer.Exit` when it cannot be told."""
     screen = Screen(as_json=as_json)
     with reported(screen):
-        options = settle(options, screen, ep_id=ep_id, may_fall_back=False)
-        require_episodes(options)
-        with open_session(options, screen, workers=False) as session:
+        with open_kept(options, screen, ep_id=ep_id) as session:
             status = session.steadily(lambda client: client.episode_status(ep_id))
         screen.table(phases_table(status))
         for remark in _remarks(status):

@@ -15,6 +15,9 @@ from tests.chart.dockerfile import Dockerfile, Playground
 from tests.conftest import REPOSITORY
 from tests.contract.test_extras import PROJECT, closure
 
+# Installing some forty wheels takes as long as the disk does.
+pytestmark = pytest.mark.timeout(900)
+
 FILE = Dockerfile.read()
 LOCKS = REPOSITORY / "deploy" / "images"
 # target -> (extras that its lock must be enough for, the stage that installs them)

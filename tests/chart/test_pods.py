@@ -136,3 +136,20 @@ def test_nothing_asks_the_cluster_for_rights(values: str) -> None:
     assert not {"Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"} & kinds
     for account in rendered(values).of("ServiceAccount"):
         assert account["automountServiceAccountToken"] is False
+
+
+def test_a_disruption_takes_one_replica_at_a_time_and_never_blocks_a_drain() -> None:
+    (budget,) = rendered("minimal").of("PodDisruptionBudget")
+    assert budget["spec"]["maxUnavailable"] == 1
+    assert not rendered("claims").of("PodDisruptionBudget")
+
+
+def test_the_log_of_the_test_outlives_a_success() -> None:
+    hooks = [
+        d
+        for d in rendered("minimal").documents
+        if d["metadata"].get("annotations", {}).get("helm.sh/hook") == "test"
+    ]
+    assert {d["kind"] for d in hooks} == {"ConfigMap", "Pod"}
+    for document in hooks:
+        assert document["metadata"]["annotations"]["helm.sh/hook-delete-policy"] == "before-hook-creation"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+import subprocess
 
 import pytest
 import yaml
 
+from bench import triton_server
 from deploy.helm.schema import MADE_BY_THE_CHART
 from services.clusterer.settings import ClustererSettings
 from services.detector.settings import DetectorSettings
@@ -27,9 +28,9 @@ from tests.chart.helm import (
     merged,
     render,
     rendered,
-    texts,
     values_of,
 )
+from tests.conftest import skip_or_fail
 from tests.contract.test_settings_names import leaves
 
 CLASSES = {
@@ -213,30 +214,6 @@ def test_two_workers_of_one_route_declare_it_once() -> None:
     ]
 
 
-def _notes(values: dict[str, Any]) -> str:
-    return next(text for path, text in texts(values).items() if path.endswith("NOTES.txt"))
-
-
-def test_the_notes_say_what_each_worker_demands() -> None:
-    notes = _notes(values_of("mixed"))
-    assert re.search(
-        r"detector +detect_track on cuda by onnxruntime, GPU profile gpu .*refuses to start", notes
-    )
-    assert re.search(r"detector-spare .*MAY RUN ON THE CPU", notes)
-    assert re.search(r"embedder +faces_embed on cpu", notes)
-    assert "0 to 4 replicas by lag of detect_track-cuda" in notes
-    assert "FOR TRYING OUT ONLY" not in notes
-    assert "FOR TRYING OUT ONLY" in _notes(values_of("cpu-only"))
-
-
-def test_the_test_asks_for_the_gpu_only_where_every_stage_has_one() -> None:
-    def device(values: str) -> Any:
-        pod = next(pod for name, pod in rendered(values).pods() if name.startswith("Pod/"))
-        return env_of(pod["spec"]["containers"][0])["TEST_DEVICE"]
-
-    assert [device(v) for v in ("minimal", "triton", "mixed", "cpu-only")] == ["cuda", "cuda", "cpu", "cpu"]
-
-
 def test_settings_of_an_operator_reach_the_pods_as_text() -> None:
     values = merged(
         MINIMAL,
@@ -304,3 +281,17 @@ def test_the_schema_migrates_once_and_never_in_a_replica() -> None:
             for container in pod["spec"]["containers"]:
                 if container["name"] == "orchestrator":
                     assert env_of(container)["SCREENALYTICS_POSTGRES__MIGRATE_AT_START"] == "false"
+
+
+def test_every_flag_that_the_chart_gives_triton_is_one_of_its_own() -> None:
+    server = triton_server.SITE / "pytriton/tritonserver/bin/tritonserver"
+    if not server.is_file():
+        skip_or_fail("the Triton server of nvidia-pytriton (make triton)")
+    env = {"LD_LIBRARY_PATH": str(triton_server.SITE / "nvidia_pytriton.libs")}
+    done = subprocess.run([server, "--help"], env=env, capture_output=True, text=True, check=False)
+    known = set(re.findall(r"--[a-z-]+", done.stdout + done.stderr))
+    pod = next(pod for name, pod in rendered("triton").pods() if name.endswith("-triton"))
+    (container,) = pod["spec"]["containers"]
+    given = {word.partition("=")[0] for word in container["args"]}
+    assert "--model-repository" in given
+    assert given <= known

@@ -53,8 +53,8 @@ def test_a_stage_on_nothing_is_refused_until_that_is_acknowledged(
         ended = stage("nobody-there", name, "--acknowledge-zero-rows")
         assert ended.status == 0, ended.err
         assert ended.record["stages"][name] | {"runtime_s": 0} == {
-            "state": "succeeded", "requested_device": "cpu", "resolved_device": "cpu", "zero_rows": True,
-            "runtime_s": 0,
+            "state": "succeeded", "reused": False, "requested_device": "cpu", "resolved_device": "cpu",
+            "zero_rows": True, "runtime_s": 0,
         }  # fmt: skip
     status = client.episode_status("nobody-there")
     assert [(phase.status, phase.zero_rows) for phase in status.phases.values()] == [("success", True)] * 3
