@@ -24,7 +24,7 @@ from tests.recorded_task import Heard, RecordedTask, recorded_part, write_record
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
 REQUEST = {
-    "ep_id": "film", "kind": "cluster", "device": "cpu", "overrides": {"track_threshold": 0.5},
+    "ep_id": "film", "kind": "cluster", "device": "cpu", "overrides": {"track_threshold": 0.6},
     "execution_mode": "local", "execution_place": "local",
 }  # fmt: skip
 
