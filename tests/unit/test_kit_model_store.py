@@ -98,6 +98,7 @@ def test_a_pinned_catalog_that_is_not_there_is_refused(target: ServiceSettings) 
 
 
 def test_a_role_whose_default_is_nowhere_is_refused(target: ServiceSettings) -> None:
+    (folder_of(target) / "catalog.toml").write_text('defaults = { detector = "yunet-n" }\nmodels = []\n')
     with pytest.raises(ModelUnusable, match="yunet"):
         fetch(target, ("detector",))
 
