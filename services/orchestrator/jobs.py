@@ -14,7 +14,7 @@ from ulid import ULID
 
 from services.kit import bus
 from services.kit.codec import to_dict
-from services.kit.errors import AcceleratorUnavailable, Conflict, NotFound, ZeroRows
+from services.kit.errors import AcceleratorUnavailable, Conflict, InvalidRequest, NotFound, ZeroRows
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.placement import Provider
 from services.kit.object_store import ObjectStore
@@ -109,6 +109,7 @@ class Jobs:
         if known := await self._answered(request, origin):
             return known
         check_override_names(request.overrides)
+        _check_acknowledgement(request)
         route = await self._route(request)
         planned = [self._plan(stage, route, request) for stage in request.stages]
         warnings = fallback_warning(route, request.device)
@@ -276,3 +277,11 @@ def _no_route(request: JobRequest, routes: set[tuple[str, str]]) -> AcceleratorU
         hint="start workers with a GPU, or ask for the CPU with --device cpu, "
         "or permit it with --allow-cpu-fallback",
     )
+
+
+def _check_acknowledgement(request: JobRequest) -> None:
+    if request.acknowledge_zero_rows and len(request.stages) > 1:
+        raise InvalidRequest(
+            "acknowledge_zero_rows goes with one stage; a pipeline skips what follows one that found nothing",
+            hint="submit the stage after it by itself",
+        )

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.kit import bus
 from services.orchestrator.lifecycle import State
 
-_SILENT_S = 15.0
 _UNSENT_S = 5.0
 
 
@@ -190,7 +190,7 @@ def _silent(job: JobFacts) -> Why | None:
         attempt = task.attempt
         if attempt is None or attempt.state != "open":
             continue
-        if attempt.silent_s is None or attempt.silent_s > _SILENT_S:
+        if attempt.silent_s is None or attempt.silent_s > bus.WORKER_EXPIRY_S:
             heard = (
                 "was never heard"
                 if attempt.silent_s is None

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.kit.artifacts import ArtifactKind
-from services.kit.errors import ZeroRows
+from services.kit.errors import InvalidRequest, ZeroRows
 from services.kit.messages import Execution, MediaInfo, Task, TaskOutcome, TaskResult
 from services.orchestrator.jobs import JobKind
 from services.orchestrator.results import Verdict
@@ -229,6 +229,12 @@ async def test_a_stage_after_zero_rows_must_be_acknowledged(parts: Parts) -> Non
         await parts.submit(JobKind.FACES_EMBED)
     job_id = await parts.submit(JobKind.FACES_EMBED, acknowledge_zero_rows=True)
     assert (await parts.task(job_id)).input_of("chips").rows == 1
+
+
+async def test_a_pipeline_cannot_acknowledge_what_it_has_not_found_yet(parts: Parts) -> None:
+    await parts.upload()
+    with pytest.raises(InvalidRequest, match="one stage"):
+        await parts.submit(JobKind.PIPELINE, acknowledge_zero_rows=True)
 
 
 async def test_where_it_ran_stands_in_the_run(parts: Parts, task: Task) -> None:
