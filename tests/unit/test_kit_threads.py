@@ -112,15 +112,16 @@ def test_work_is_confined_to_as_many_cores_as_its_cap_threads_and_children_inclu
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("one core confines by itself")
     code = (
-        "import os, subprocess, threading;"
+        "import os, subprocess, sys, threading;"
         "from services.kit.threads import confined;"
+        "cores = 'import os; print(len(os.sched_getaffinity(0)))';"
         "wait, seen = threading.Event(), [];"
         "before = os.sched_getaffinity(0);"
         "early = threading.Thread(target=lambda: (wait.wait(), seen.append(os.sched_getaffinity(0))));"
         "early.start();"
         "pin = confined(1); pin.__enter__();"
         "wait.set(); early.join();"
-        "child = subprocess.run(['nproc'], capture_output=True, text=True).stdout.strip();"
+        "child = subprocess.run([sys.executable, '-c', cores], capture_output=True, text=True).stdout.strip();"
         "inside = len(os.sched_getaffinity(0));"
         "pin.__exit__(None, None, None);"
         "print(len(seen[0]), child, inside, os.sched_getaffinity(0) == before)"

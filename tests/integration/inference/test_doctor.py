@@ -102,8 +102,8 @@ def test_the_servers_that_are_configured_are_asked(
     assert "PostgreSQL 18" in report.finding("postgres")["detail"]
     assert "2.15" in report.finding("nats")["detail"]
     assert "triton" in report.finding("triton")["detail"]
-    assert report.finding("model yunet-n")["facts"]["runtime"].startswith("triton")
-    assert report.finding("model yunet-n")["facts"]["device"] == "KIND_CPU x1"
+    assert report.finding("model face-detector")["facts"]["runtime"].startswith("triton")
+    assert report.finding("model face-detector")["facts"]["device"] == "KIND_CPU x1"
 
 
 @pytest.mark.parametrize("setting", ["POSTGRES__DSN", "NATS__URL", "TRITON__URL"])
