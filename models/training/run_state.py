@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,47 @@ class AveragedWeights:
                     mine.lerp_(theirs, 1 - keep)
                 else:
                     mine.copy_(theirs)
+
+
+@dataclass
+class Learner:
+    """All that a run must remember to go on: weights, their average, the optimiser, and the step."""
+
+    net: nn.Module
+    average: AveragedWeights
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+
+    def save(self, folder: RunFolder) -> None:
+        folder.save(
+            {
+                "net": self.net.state_dict(),
+                "average": self.average.net.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "step": self.step,
+            }
+        )
+
+    def restore(self, folder: RunFolder) -> None:
+        """From the last checkpoint, if there is one."""
+        state = folder.load()
+        if state is not None:
+            self.net.load_state_dict(state["net"])
+            self.average.net.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.step = state["step"]
+
+    def set_rate(self, rate: float) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+
+    def follow(self, loss: torch.Tensor, *, largest_gradient: float = math.inf) -> None:
+        """One step down the gradient of `loss`."""
+        self.optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), largest_gradient)
+        self.optimiser.step()
+        self.average.update(self.net, self.step)
 
 
 class RunFolder:

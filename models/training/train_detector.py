@@ -23,7 +23,7 @@ from agreement import CONFIRMING_SCORE, Agreement, agree
 from crops import TEACHER_DETECTOR, teacher_detector
 from detector_net import STRIDES, DetectorNet
 from numpy.typing import NDArray
-from run_state import AveragedWeights, RunFolder, learning_rate
+from run_state import AveragedWeights, Learner, RunFolder, learning_rate
 from scenes import Material, scene
 from sources import Image, Split, frames
 from torch.nn import functional
@@ -107,60 +107,44 @@ class Trainer:
         self._args = args
         self._folder = RunFolder(args.out / "detector")
         self._net = DetectorNet().to(memory_format=torch.channels_last)
-        self._average = AveragedWeights(self._net, 0.998)
-        self._optimiser = torch.optim.AdamW(self._net.parameters(), lr=args.rate, weight_decay=0.01)
-        self._step = 0
+        optimiser = torch.optim.AdamW(self._net.parameters(), lr=args.rate, weight_decay=0.01)
+        self._learner = Learner(self._net, AveragedWeights(self._net, 0.998), optimiser)
         self._measured = list(_measured_frames(args.media, args.models))
-        state = self._folder.load()
-        if state is not None:
-            self._net.load_state_dict(state["net"])
-            self._average.net.load_state_dict(state["average"])
-            self._optimiser.load_state_dict(state["optimiser"])
-            self._step = state["step"]
+        self._learner.restore(self._folder)
 
     def run(self) -> None:
         seen: list[tuple[float, float, float]] = []
         started = time.monotonic()
-        for images, targets in _batches(self._args, self._step):
+        for images, targets in _batches(self._args, self._learner.step):
             seen.append(self._learn(images, targets))
-            self._step += 1
-            if self._step % EVERY_STEPS == 0 or self._step == self._args.steps:
+            self._learner.step += 1
+            if self._learner.step % EVERY_STEPS == 0 or self._learner.step == self._args.steps:
                 speed = len(seen) * self._args.batch / (time.monotonic() - started)
                 means = [round(float(v), 4) for v in np.mean(seen, 0)]
-                record = {"step": self._step, **dict(zip(("score", "box", "landmarks"), means, strict=True))}
+                record = {
+                    "step": self._learner.step,
+                    **dict(zip(("score", "box", "landmarks"), means, strict=True)),
+                }
                 self._folder.log(record | self._measure() | {"scenes_per_s": round(speed, 1)})
-                self._save()
+                self._learner.save(self._folder)
                 seen, started = [], time.monotonic()
 
     def _learn(self, images: torch.Tensor, targets: list[torch.Tensor]) -> tuple[float, float, float]:
         args = self._args
-        rate = learning_rate(self._step, peak=args.rate, warmup=300, end=args.steps, cooldown=args.cooldown)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
+        rate = learning_rate(
+            self._learner.step, peak=args.rate, warmup=300, end=args.steps, cooldown=args.cooldown
+        )
+        self._learner.set_rate(rate)
         self._net.train()
         with torch.autocast("cpu", dtype=torch.bfloat16):
             answers = self._net(images.float().contiguous(memory_format=torch.channels_last))
         loss = losses(answers, targets)
-        self._optimiser.zero_grad()
-        loss.total().backward()
-        torch.nn.utils.clip_grad_norm_(self._net.parameters(), 20.0)
-        self._optimiser.step()
-        self._average.update(self._net, self._step)
+        self._learner.follow(loss.total(), largest_gradient=20.0)
         return float(loss.score.detach()), float(loss.box.detach()), float(loss.landmarks.detach())
 
     def _measure(self) -> dict[str, float]:
-        parts = [agree(teacher, detect(self._average.net, image)) for image, teacher in self._measured]
+        parts = [agree(teacher, detect(self._learner.average.net, image)) for image, teacher in self._measured]
         return Agreement.total(parts).figures()
-
-    def _save(self) -> None:
-        self._folder.save(
-            {
-                "net": self._net.state_dict(),
-                "average": self._average.net.state_dict(),
-                "optimiser": self._optimiser.state_dict(),
-                "step": self._step,
-            }
-        )
 
 
 def detect(net: DetectorNet | torch.nn.Module, image: Image) -> Detections:

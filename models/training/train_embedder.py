@@ -23,7 +23,7 @@ from embedder_net import EmbedderNet
 from label_faces import TargetFile
 from numpy.typing import NDArray
 from recipes import Pantry, face
-from run_state import AveragedWeights, RunFolder, learning_rate
+from run_state import AveragedWeights, Learner, RunFolder, learning_rate
 from torch.nn import functional
 from verification import verification
 from views import clean_view, view
@@ -50,40 +50,35 @@ class Trainer:
         self._args = args
         self._folder = RunFolder(args.out / "embedder")
         self._net = EmbedderNet().to(memory_format=torch.channels_last)
-        self._average = AveragedWeights(self._net, 0.999)
         decayed = [p for p in self._net.parameters() if p.ndim > 1]
         plain = [p for p in self._net.parameters() if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}]
-        self._optimiser = torch.optim.AdamW(groups, lr=args.rate)
-        self._step = 0
+        optimiser = torch.optim.AdamW(groups, lr=args.rate)
+        self._learner = Learner(self._net, AveragedWeights(self._net, 0.999), optimiser)
         self._held_out = Crops.load(args.out / "held_out.npz")
-        state = self._folder.load()
-        if state is not None:
-            self._net.load_state_dict(state["net"])
-            self._average.net.load_state_dict(state["average"])
-            self._optimiser.load_state_dict(state["optimiser"])
-            self._step = state["step"]
+        self._learner.restore(self._folder)
 
     def run(self) -> None:
         losses, started = [], time.monotonic()
-        for images, targets in _batches(self._args, self._step):
+        for images, targets in _batches(self._args, self._learner.step):
             losses.append(self._learn(images, targets))
-            self._step += 1
-            if self._step % EVERY_STEPS == 0 or self._step == self._args.steps:
+            self._learner.step += 1
+            if self._learner.step % EVERY_STEPS == 0 or self._learner.step == self._args.steps:
                 figures = self._measure()
                 speed = len(losses) * self._args.batch / (time.monotonic() - started)
-                record = {"step": self._step, "loss": round(float(np.mean(losses)), 4)}
+                record = {"step": self._learner.step, "loss": round(float(np.mean(losses)), 4)}
                 self._folder.log(
                     record | {k: round(v, 4) for k, v in figures.items()} | {"views_per_s": round(speed)}
                 )
-                self._save()
+                self._learner.save(self._folder)
                 losses, started = [], time.monotonic()
 
     def _learn(self, images: torch.Tensor, targets: torch.Tensor) -> float:
         args = self._args
-        rate = learning_rate(self._step, peak=args.rate, warmup=200, end=args.steps, cooldown=args.cooldown)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
+        rate = learning_rate(
+            self._learner.step, peak=args.rate, warmup=200, end=args.steps, cooldown=args.cooldown
+        )
+        self._learner.set_rate(rate)
         self._net.train()
         with torch.autocast("cpu", dtype=torch.bfloat16):
             answers = self._net(images.float().contiguous(memory_format=torch.channels_last))
@@ -91,26 +86,13 @@ class Trainer:
         direct = (1 - (answers * targets).sum(1)).mean()
         relational = (answers @ answers.T - targets @ targets.T).square().mean()
         loss = direct + RELATIONAL_WEIGHT * relational
-        self._optimiser.zero_grad()
-        loss.backward()
-        self._optimiser.step()
-        self._average.update(self._net, self._step)
+        self._learner.follow(loss)
         return float(loss.detach())
 
     def _measure(self) -> dict[str, float]:
         views = np.stack([clean_view(crop) for crop in self._held_out.images])
-        answers = embed(self._average.net, views)
+        answers = embed(self._learner.average.net, views)
         return verification(answers, self._held_out.groups)
-
-    def _save(self) -> None:
-        self._folder.save(
-            {
-                "net": self._net.state_dict(),
-                "average": self._average.net.state_dict(),
-                "optimiser": self._optimiser.state_dict(),
-                "step": self._step,
-            }
-        )
 
 
 def embed(net: torch.nn.Module, views: NDArray[np.uint8]) -> NDArray[np.float32]:
