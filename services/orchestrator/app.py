@@ -14,21 +14,18 @@ from nats.aio.client import Client
 
 from services.kit import bus
 from services.kit.errors import PortInUse, SystemUnavailable
+from services.kit.inference.catalog import Catalog
 from services.kit.inference.stored_overlay import load_catalog
 from services.kit.object_store import ObjectStore
 from services.orchestrator.claims import ClaimDesk
 from services.orchestrator.collector import ArtifactCollector
+from services.orchestrator.core import Core
 from services.orchestrator.database import Database
 from services.orchestrator.endings import end_tasks
 from services.orchestrator.episodes import Episodes
 from services.orchestrator.feed import JobFeed
 from services.orchestrator.gauges import StateGauges
-from services.orchestrator.http_api import episodes as episodes_api
-from services.orchestrator.http_api import imports as imports_api
-from services.orchestrator.http_api import jobs as jobs_api
-from services.orchestrator.http_api import problems
-from services.orchestrator.http_api import system as system_api
-from services.orchestrator.http_api.requests import RequestCounter
+from services.orchestrator.http_api import app as http_api
 from services.orchestrator.imports import Imports
 from services.orchestrator.inquiry import Inquiry
 from services.orchestrator.jobs import Jobs
@@ -83,18 +80,33 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             ArtifactCollector(database, store, settings.jobs).run(),
             StateGauges(database).run(),
         ]
-        api = FastAPI(title="Screenalytics", version="1", docs_url="/docs", redoc_url=None)
-        api.add_middleware(RequestCounter)
-        problems.install(api)
-        records = Records(database, store, catalog)
-        episodes = Episodes(database, store, settings.media, settings.disk)
-        api.include_router(episodes_api.routes(episodes, records))
-        api.include_router(imports_api.routes(episodes, Imports(database, store, settings.imports)))
-        jobs = Jobs(database, catalog, settings, store)
-        successors, inquiry = Successors(database, jobs), Inquiry(database, settings.jobs)
-        api.include_router(jobs_api.routes(jobs, successors, records, inquiry, feed))
-        api.include_router(system_api.routes(readiness, registry, catalog))
-        await _run_until(stop, agents, _server(api, settings), readiness)
+        core = _core(settings, database, store, catalog, feed=feed, registry=registry, readiness=readiness)
+        await _run_until(stop, agents, _server(http_api.build(core), settings), readiness)
+
+
+def _core(
+    settings: OrchestratorSettings,
+    database: Database,
+    store: ObjectStore,
+    catalog: Catalog,
+    *,
+    feed: JobFeed,
+    registry: WorkerRegistry,
+    readiness: Readiness,
+) -> Core:
+    jobs = Jobs(database, catalog, settings, store)
+    return Core(
+        episodes=Episodes(database, store, settings.media, settings.disk),
+        imports=Imports(database, store, settings.imports),
+        jobs=jobs,
+        successors=Successors(database, jobs),
+        records=Records(database, store, catalog),
+        inquiry=Inquiry(database, settings.jobs),
+        feed=feed,
+        registry=registry,
+        readiness=readiness,
+        catalog=catalog,
+    )
 
 
 @asynccontextmanager

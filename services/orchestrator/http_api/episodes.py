@@ -43,7 +43,7 @@ def routes(episodes: Episodes, records: Records) -> APIRouter:
     router = APIRouter(prefix="/v1/episodes", tags=["episodes"])
 
     @router.post("", status_code=201)
-    async def register(
+    async def register_episode(
         request: Request,
         response: Response,
         filename: str = "upload",
@@ -77,7 +77,7 @@ def routes(episodes: Episodes, records: Records) -> APIRouter:
         return episode_shown(await episodes.get(ep_id))
 
     @router.get("/{ep_id}/status")
-    async def get_status(ep_id: str) -> dict[str, Any]:
+    async def get_episode_status(ep_id: str) -> dict[str, Any]:
         return await records.status(await episodes.get(ep_id))
 
     @router.get("/{ep_id}/identities")

@@ -78,7 +78,7 @@ def routes(jobs: Jobs, successors: Successors, records: Records, inquiry: Inquir
     router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
     @router.post("", status_code=202)
-    async def submit(body: Submit, response: Response, asked: Asked) -> dict[str, Any]:
+    async def submit_job(body: Submit, response: Response, asked: Asked) -> dict[str, Any]:
         job_id = await jobs.submit(body.request(), submitted_by=asked.name, origin=Origin(asked.key))
         return await accepted(job_id, response)
 
@@ -100,34 +100,34 @@ def routes(jobs: Jobs, successors: Successors, records: Records, inquiry: Inquir
         return await records.job(job_id)
 
     @router.get("/{job_id}/dead-letters")
-    async def dead_letters(job_id: str) -> dict[str, Any]:
+    async def list_dead_letters(job_id: str) -> dict[str, Any]:
         """Tasks that get no further attempt, each with the reason and the last lines of its log."""
         return {"dead_letters": await records.dead_letters(job_id)}
 
     @router.post("/{job_id}:cancel")
-    async def cancel(job_id: str) -> dict[str, Any]:
+    async def cancel_job(job_id: str) -> dict[str, Any]:
         await jobs.cancel(job_id)
         return await records.job(job_id)
 
     @router.post("/{job_id}:retry", status_code=202)
-    async def retry(job_id: str, response: Response, asked: Asked) -> dict[str, Any]:
+    async def retry_job(job_id: str, response: Response, asked: Asked) -> dict[str, Any]:
         """A new job with the same request, which begins its unfinished stages anew."""
         new_id = await successors.retry(job_id, submitted_by=asked.name, idempotency_key=asked.key)
         return await accepted(new_id, response)
 
     @router.post("/{job_id}:resume", status_code=202)
-    async def resume(job_id: str, response: Response, asked: Asked) -> dict[str, Any]:
+    async def resume_job(job_id: str, response: Response, asked: Asked) -> dict[str, Any]:
         """A new job with the same request, which goes on from the finished tasks."""
         new_id = await successors.resume(job_id, submitted_by=asked.name, idempotency_key=asked.key)
         return await accepted(new_id, response)
 
     @router.get("/{job_id}/why")
-    async def why(job_id: str) -> dict[str, Any]:
+    async def explain_job(job_id: str) -> dict[str, Any]:
         """What the job waits for, or why it ended, in one sentence, and the next step."""
         return {"job_id": job_id, **asdict(await inquiry.why(job_id))}
 
     @router.get("/{job_id}/logs")
-    async def logs(
+    async def list_logs(
         job_id: str,
         quiet: bool = True,
         after: Annotated[int, Query(ge=0, le=MAX_SEQ)] = 0,
@@ -138,7 +138,7 @@ def routes(jobs: Jobs, successors: Successors, records: Records, inquiry: Inquir
         return {"lines": [event_shown(row) for row in rows], "next_after": rows[-1]["seq"] if rows else after}
 
     @router.get("/{job_id}/events")
-    async def events(job_id: str, last_event_id: Annotated[int, Header(ge=0)] = 0) -> StreamingResponse:
+    async def watch_job(job_id: str, last_event_id: Annotated[int, Header(ge=0)] = 0) -> StreamingResponse:
         """State changes and log lines by their `seq`; progress as snapshots without an id; `end` at the end."""
         await records.job(job_id)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

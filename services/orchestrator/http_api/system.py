@@ -31,11 +31,11 @@ def routes(readiness: Readiness, registry: WorkerRegistry, catalog: Catalog) -> 
         return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     @router.get("/v1/workers")
-    async def workers() -> dict[str, Any]:
+    async def list_workers() -> dict[str, Any]:
         return {"workers": await registry.list()}
 
     @router.get("/v1/profiles")
-    async def profiles() -> dict[str, Any]:
+    async def list_profiles() -> dict[str, Any]:
         shown = {
             profile: {
                 stage: effective_config(stage, profile, {}, catalog).model_dump(mode="json")

@@ -1,0 +1,30 @@
+"""The verbs of the system, free of any transport: REST and gRPC are thin layers over this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.kit.inference.catalog import Catalog
+from services.orchestrator.episodes import Episodes
+from services.orchestrator.feed import JobFeed
+from services.orchestrator.imports import Imports
+from services.orchestrator.inquiry import Inquiry
+from services.orchestrator.jobs import Jobs
+from services.orchestrator.readiness import Readiness
+from services.orchestrator.records import Records
+from services.orchestrator.registry import WorkerRegistry
+from services.orchestrator.successors import Successors
+
+
+@dataclass(frozen=True)
+class Core:
+    episodes: Episodes
+    imports: Imports
+    jobs: Jobs
+    successors: Successors
+    records: Records
+    inquiry: Inquiry
+    feed: JobFeed
+    registry: WorkerRegistry
+    readiness: Readiness
+    catalog: Catalog

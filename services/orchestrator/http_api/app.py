@@ -1,0 +1,32 @@
+"""The REST application over the core."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from services.orchestrator.core import Core
+from services.orchestrator.http_api import episodes, imports, jobs, problems, system
+from services.orchestrator.http_api.requests import RequestCounter
+
+
+def build(core: Core) -> FastAPI:
+    """Every route's function name is its `operationId`, which `services.orchestrator.operations` knows."""
+    api = FastAPI(
+        title="Screenalytics",
+        version="1",
+        docs_url="/docs",
+        redoc_url=None,
+        generate_unique_id_function=_operation_id,
+    )
+    api.add_middleware(RequestCounter)
+    problems.install(api)
+    api.include_router(episodes.routes(core.episodes, core.records))
+    api.include_router(imports.routes(core.episodes, core.imports))
+    api.include_router(jobs.routes(core.jobs, core.successors, core.records, core.inquiry, core.feed))
+    api.include_router(system.routes(core.readiness, core.registry, core.catalog))
+    return api
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

@@ -1,0 +1,63 @@
+"""Every operation of the public API, by name: how it is called over each transport, and who may call it.
+
+An operation that is not in this table does not exist: tests hold the REST description and the protos to it, and
+both transports refuse what they cannot find here. `name` is the OpenAPI `operationId`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """What a caller may do; none of them includes another."""
+
+    READ = "read"
+    SUBMIT = "submit"
+    CURATE = "curate"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """`rest`: method and path. `scope`: None for what anybody may call. `rest_only`: why there is no rpc."""
+
+    name: str
+    rest: str
+    scope: Scope | None
+    rest_only: str = ""
+
+
+_UPLOAD = "a body that is streamed to the store"
+_PROBE = "asked by Kubernetes and Prometheus; gRPC has its own health service"
+
+OPERATIONS = (
+    Operation("register_episode", "POST /v1/episodes", Scope.SUBMIT, _UPLOAD),
+    Operation("list_episodes", "GET /v1/episodes", Scope.READ),
+    Operation("get_episode", "GET /v1/episodes/{ep_id}", Scope.READ),
+    Operation("get_episode_status", "GET /v1/episodes/{ep_id}/status", Scope.READ),
+    Operation("get_identities", "GET /v1/episodes/{ep_id}/identities", Scope.READ),
+    Operation("list_artifacts", "GET /v1/episodes/{ep_id}/artifacts", Scope.READ),
+    Operation("get_artifact", "GET /v1/episodes/{ep_id}/artifacts/{kind}", Scope.READ),
+    Operation("list_exports", "GET /v1/episodes/{ep_id}/exports", Scope.READ),
+    Operation("get_marker", "GET /v1/episodes/{ep_id}/exports/runs/{stage}.json", Scope.READ),
+    Operation("get_export", "GET /v1/episodes/{ep_id}/exports/{name}", Scope.READ),
+    Operation("list_imports", "GET /v1/episodes/{ep_id}/imports", Scope.READ),
+    Operation("put_import", "PUT /v1/episodes/{ep_id}/imports/{name}", Scope.SUBMIT, _UPLOAD),
+    Operation("submit_job", "POST /v1/jobs", Scope.SUBMIT),
+    Operation("list_jobs", "GET /v1/jobs", Scope.READ),
+    Operation("get_job", "GET /v1/jobs/{job_id}", Scope.READ),
+    Operation("list_dead_letters", "GET /v1/jobs/{job_id}/dead-letters", Scope.READ),
+    Operation("cancel_job", "POST /v1/jobs/{job_id}:cancel", Scope.SUBMIT),
+    Operation("retry_job", "POST /v1/jobs/{job_id}:retry", Scope.SUBMIT),
+    Operation("resume_job", "POST /v1/jobs/{job_id}:resume", Scope.SUBMIT),
+    Operation("explain_job", "GET /v1/jobs/{job_id}/why", Scope.READ),
+    Operation("list_logs", "GET /v1/jobs/{job_id}/logs", Scope.READ),
+    Operation("watch_job", "GET /v1/jobs/{job_id}/events", Scope.READ),
+    Operation("list_workers", "GET /v1/workers", Scope.READ),
+    Operation("list_profiles", "GET /v1/profiles", Scope.READ),
+    Operation("livez", "GET /livez", None, _PROBE),
+    Operation("readyz", "GET /readyz", None, _PROBE),
+    Operation("metrics", "GET /metrics", None, _PROBE),
+)
