@@ -1,9 +1,10 @@
-"""Jobs and their stage runs as the API shows them, from rows of `jobs_with_runs`. Pure."""
+"""Jobs and their stage runs as the API shows them, from rows of `job_with_runs`. Pure."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from services.kit import bus
 from services.kit.codec import from_dict
 from services.kit.messages import MediaInfo
 from services.orchestrator.database import Row, as_json
@@ -34,7 +35,8 @@ def job_shown(job: Row) -> dict[str, Any]:
 
 
 def _run_shown(run: Row, job: Row, info: MediaInfo | None) -> dict[str, Any]:
-    unserved = run["state"] == "queued" and not run["has_worker"]
+    silent_s = run["worker_silent_s"]
+    unserved = run["state"] == "queued" and (silent_s is None or silent_s > bus.WORKER_EXPIRY_S)
     return {
         **{name: run[name] for name in _RUN_FIELDS},
         "requested_device": job["requested_device"],

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from services.kit import bus
 from services.kit.artifacts import ArtifactKind
 from services.kit.errors import NotFound
 from services.kit.inference.catalog import Catalog
@@ -35,28 +34,15 @@ class Records:
 
     async def job(self, job_id: str) -> dict[str, Any]:
         """Raises `NotFound`."""
-        found = await self._jobs(job_id=job_id, ep_id=None, stage=None, active=False, limit=1)
+        found = await self._database.read("job_with_runs", job_id=job_id)
         if not found:
             raise NotFound(f"no job {job_id!r}")
-        return found[0]
+        return job_shown(found[0])
 
     async def jobs(
         self, *, ep_id: str | None, stage: str | None, active: bool, limit: int
     ) -> list[dict[str, Any]]:
-        return await self._jobs(job_id=None, ep_id=ep_id, stage=stage, active=active, limit=limit)
-
-    async def _jobs(
-        self, *, job_id: str | None, ep_id: str | None, stage: str | None, active: bool, limit: int
-    ) -> list[dict[str, Any]]:
-        rows = await self._database.read(
-            "jobs_with_runs",
-            job_id=job_id,
-            ep_id=ep_id,
-            stage=stage,
-            active=active,
-            limit=limit,
-            worker_expiry_s=bus.WORKER_EXPIRY_S,
-        )
+        rows = await self._database.read("jobs_with_runs", ep_id=ep_id, stage=stage, active=active, limit=limit)
         return [job_shown(row) for row in rows]
 
     async def dead_letters(self, job_id: str) -> list[dict[str, Any]]:
