@@ -22,6 +22,7 @@ from services.orchestrator.status import episode_status
 _SEGMENT_KINDS = frozenset(
     {ArtifactKind.SEGMENT_FRAMES, ArtifactKind.SEGMENT_DETECTIONS, ArtifactKind.SEGMENT_CHIPS}
 )
+_MEASURES = ("first_ts", "last_ts", "screen_time_s", "bridged_s")  # of identities, in seconds
 _NO_EXECUTION = {"execution_mode": None, "execution_place": None}
 
 
@@ -126,7 +127,7 @@ class Records:
         data = json.loads(await asyncio.to_thread(self._store.get_bytes, row["uri"]))
         identities = data["identities"]
         if imported is not None:
-            identities = [{"label": None, **identity} for identity in identities]
+            identities = [{"label": None, **_fitting(identity)} for identity in identities]
         return {"ep_id": episode["ep_id"], "identities": identities, "stats": data.get("stats", {})}
 
     async def model_names(self, episode: Row) -> dict[str, str]:
@@ -161,3 +162,11 @@ class Records:
         shown = ("kind", "stage", "uri", "sha256", "size_bytes", "rows", "run_id", "created_at", "source")
         location = str(path) if path else f"{self._store.url.rstrip('/')}/{row['uri']}"
         return {**{name: as_json(row[name]) for name in shown}, "location": location}
+
+
+def _fitting(identity: dict[str, Any]) -> dict[str, Any]:
+    """An imported identity; what the import did not look at may be named as ours and be something else."""
+    misfits = {name for name in _MEASURES if not isinstance(identity.get(name), int | float)}
+    if not isinstance(identity.get("rep_thumb_rel_path"), str):
+        misfits.add("rep_thumb_rel_path")
+    return {name: value for name, value in identity.items() if name not in misfits}

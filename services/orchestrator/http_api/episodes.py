@@ -15,12 +15,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from services.kit.artifacts import ArtifactKind
 from services.kit.errors import InvalidRequest
 from services.kit.stages import Stage
-from services.orchestrator import exports
+from services.orchestrator import answers, exports
 from services.orchestrator.database import Row, as_json
 from services.orchestrator.episodes import Episodes, Registration
+from services.orchestrator.http_api.description import bytes_of, header, takes_bytes
 from services.orchestrator.markers import marker_key
 from services.orchestrator.records import Records
 
+_TEXT = {"schema": {"type": "string"}}
+_EXPORT_FORMS = {"application/x-ndjson": _TEXT, "text/csv": _TEXT, "application/json": {"schema": {}}}
 _EPISODE_FIELDS = ("ep_id", "episode_uid", "filename", "sha256", "size_bytes", "container", "created_at")
 
 
@@ -42,7 +45,13 @@ def episode_shown(row: Row) -> dict[str, Any]:
 def routes(episodes: Episodes, records: Records) -> APIRouter:
     router = APIRouter(prefix="/v1/episodes", tags=["episodes"])
 
-    @router.post("", status_code=201)
+    @router.post(
+        "",
+        status_code=201,
+        response_model=answers.Episode,
+        responses={200: {"model": answers.Episode, "description": "The same content was there already."}},
+        openapi_extra=takes_bytes("The video, as it is.", or_json=LocalPath),
+    )
     async def register_episode(
         request: Request,
         response: Response,
@@ -64,7 +73,7 @@ def routes(episodes: Episodes, records: Records) -> APIRouter:
         response.status_code = 201 if done.is_new else 200
         return episode_shown(done.episode)
 
-    @router.get("")
+    @router.get("", response_model=answers.EpisodeList)
     async def list_episodes(
         page_token: str = "", page_size: Annotated[int, Query(ge=1, le=500)] = 100
     ) -> dict[str, Any]:
@@ -72,38 +81,47 @@ def routes(episodes: Episodes, records: Records) -> APIRouter:
         token = rows[-1]["ep_id"] if len(rows) == page_size else ""
         return {"episodes": [episode_shown(row) for row in rows], "next_page_token": token}
 
-    @router.get("/{ep_id}")
+    @router.get("/{ep_id}", response_model=answers.Episode)
     async def get_episode(ep_id: str) -> dict[str, Any]:
         return episode_shown(await episodes.get(ep_id))
 
-    @router.get("/{ep_id}/status")
+    @router.get("/{ep_id}/status", response_model=answers.EpisodeStatus)
     async def get_episode_status(ep_id: str) -> dict[str, Any]:
         return await records.status(await episodes.get(ep_id))
 
-    @router.get("/{ep_id}/identities")
+    @router.get("/{ep_id}/identities", response_model=answers.IdentityList, response_model_exclude_unset=True)
     async def get_identities(ep_id: str) -> dict[str, Any]:
         return await records.identities(await episodes.get(ep_id))
 
-    @router.get("/{ep_id}/artifacts")
+    @router.get("/{ep_id}/artifacts", response_model=answers.ArtifactList)
     async def list_artifacts(ep_id: str) -> dict[str, Any]:
         return {"artifacts": await records.artifacts(await episodes.get(ep_id))}
 
-    @router.get("/{ep_id}/artifacts/{kind}")
+    @router.get(
+        "/{ep_id}/artifacts/{kind}",
+        response_class=Response,
+        responses=bytes_of(
+            "application/octet-stream",
+            "The file, as it stands in the store.",
+            headers={"ETag": header("The file's sha256, quoted.")},
+        ),
+    )
     async def get_artifact(ep_id: str, kind: ArtifactKind) -> Response:
         row = await records.file_of(await episodes.get(ep_id), kind)
         headers = {"Content-Length": str(row["size_bytes"]), "ETag": f'"{row["sha256"]}"'}
         content = await records.content(row)
         return StreamingResponse(content, headers=headers, media_type="application/octet-stream")
 
-    @router.get("/{ep_id}/exports")
+    @router.get("/{ep_id}/exports", response_model=answers.ExportList)
     async def list_exports(
         ep_id: str, export_format: Annotated[Literal["jsonl", "csv"], Query(alias="format")] = "jsonl"
     ) -> dict[str, Any]:
         """The files that can be made now; a stage that has not run yet leaves its own out."""
         return {"files": await _export_names(records, await episodes.get(ep_id), export_format)}
 
-    @router.get("/{ep_id}/exports/runs/{stage}.json")
+    @router.get("/{ep_id}/exports/runs/{stage}.json", responses={200: {"model": answers.Marker}})
     async def get_marker(ep_id: str, stage: Stage) -> Response:
+        """The marker of a finished stage."""
         episode = await episodes.get(ep_id)
         imported = await records.imported_file(episode, f"{stage}.json")
         if imported is not None:
@@ -113,7 +131,11 @@ def routes(episodes: Episodes, records: Records) -> APIRouter:
             media_type="application/json",
         )
 
-    @router.get("/{ep_id}/exports/{name}")
+    @router.get(
+        "/{ep_id}/exports/{name}",
+        response_class=Response,
+        responses={200: {"description": "The file.", "content": _EXPORT_FORMS}},
+    )
     async def get_export(ep_id: str, name: str) -> Response:
         episode = await episodes.get(ep_id)
         imported = await records.imported_file(episode, exports.imported_name(name) or "")

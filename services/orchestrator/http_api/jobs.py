@@ -15,8 +15,10 @@ from pydantic import BaseModel, ConfigDict
 
 from services.kit.inference.placement import Provider
 from services.kit.stages import Stage
+from services.orchestrator import answers
 from services.orchestrator.database import Row
 from services.orchestrator.feed import JobFeed
+from services.orchestrator.http_api.description import LOCATION, bytes_of
 from services.orchestrator.idempotency import Origin, checked_key
 from services.orchestrator.inquiry import Inquiry
 from services.orchestrator.jobs import ExecutionMode, ExecutionPlace, JobKind, JobRequest, Jobs
@@ -77,8 +79,15 @@ Asked = Annotated[Asker, Depends()]
 def routes(jobs: Jobs, successors: Successors, records: Records, inquiry: Inquiry, feed: JobFeed) -> APIRouter:
     router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-    @router.post("", status_code=202)
+    accepts: Any = {
+        "status_code": 202,
+        "response_model": answers.Job,
+        "responses": {202: {"headers": LOCATION, "description": "The job, which goes on by itself."}},
+    }
+
+    @router.post("", **accepts)
     async def submit_job(body: Submit, response: Response, asked: Asked) -> dict[str, Any]:
+        """One stage of an episode, or all of them; one `Idempotency-Key` is one job, however often sent."""
         job_id = await jobs.submit(body.request(), submitted_by=asked.name, origin=Origin(asked.key))
         return await accepted(job_id, response)
 
@@ -86,7 +95,7 @@ def routes(jobs: Jobs, successors: Successors, records: Records, inquiry: Inquir
         response.headers["Location"] = f"/v1/jobs/{job_id}"
         return await records.job(job_id)
 
-    @router.get("")
+    @router.get("", response_model=answers.JobList)
     async def list_jobs(
         ep_id: str | None = None,
         stage: Stage | None = None,
@@ -95,38 +104,39 @@ def routes(jobs: Jobs, successors: Successors, records: Records, inquiry: Inquir
     ) -> dict[str, Any]:
         return {"jobs": await records.jobs(ep_id=ep_id, stage=stage, active=active, limit=limit)}
 
-    @router.get("/{job_id}")
+    @router.get("/{job_id}", response_model=answers.Job)
     async def get_job(job_id: str) -> dict[str, Any]:
         return await records.job(job_id)
 
-    @router.get("/{job_id}/dead-letters")
+    @router.get("/{job_id}/dead-letters", response_model=answers.DeadLetterList)
     async def list_dead_letters(job_id: str) -> dict[str, Any]:
         """Tasks that get no further attempt, each with the reason and the last lines of its log."""
         return {"dead_letters": await records.dead_letters(job_id)}
 
-    @router.post("/{job_id}:cancel")
+    @router.post("/{job_id}:cancel", response_model=answers.Job)
     async def cancel_job(job_id: str) -> dict[str, Any]:
+        """The job, cancelled; one that has ended stays as it is."""
         await jobs.cancel(job_id)
         return await records.job(job_id)
 
-    @router.post("/{job_id}:retry", status_code=202)
+    @router.post("/{job_id}:retry", **accepts)
     async def retry_job(job_id: str, response: Response, asked: Asked) -> dict[str, Any]:
         """A new job with the same request, which begins its unfinished stages anew."""
         new_id = await successors.retry(job_id, submitted_by=asked.name, idempotency_key=asked.key)
         return await accepted(new_id, response)
 
-    @router.post("/{job_id}:resume", status_code=202)
+    @router.post("/{job_id}:resume", **accepts)
     async def resume_job(job_id: str, response: Response, asked: Asked) -> dict[str, Any]:
         """A new job with the same request, which goes on from the finished tasks."""
         new_id = await successors.resume(job_id, submitted_by=asked.name, idempotency_key=asked.key)
         return await accepted(new_id, response)
 
-    @router.get("/{job_id}/why")
+    @router.get("/{job_id}/why", response_model=answers.JobWhy)
     async def explain_job(job_id: str) -> dict[str, Any]:
         """What the job waits for, or why it ended, in one sentence, and the next step."""
         return {"job_id": job_id, **asdict(await inquiry.why(job_id))}
 
-    @router.get("/{job_id}/logs")
+    @router.get("/{job_id}/logs", response_model=answers.LogPage)
     async def list_logs(
         job_id: str,
         quiet: bool = True,
@@ -137,7 +147,11 @@ def routes(jobs: Jobs, successors: Successors, records: Records, inquiry: Inquir
         rows = await records.logs(job_id, after=after, quiet=quiet, limit=limit)
         return {"lines": [event_shown(row) for row in rows], "next_after": rows[-1]["seq"] if rows else after}
 
-    @router.get("/{job_id}/events")
+    @router.get(
+        "/{job_id}/events",
+        response_class=Response,
+        responses=bytes_of("text/event-stream", "Server-sent events until the job has ended."),
+    )
     async def watch_job(job_id: str, last_event_id: Annotated[int, Header(ge=0)] = 0) -> StreamingResponse:
         """State changes and log lines by their `seq`; progress as snapshots without an id; `end` at the end."""
         await records.job(job_id)
