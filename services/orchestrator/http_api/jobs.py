@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -16,20 +14,16 @@ from pydantic import BaseModel, ConfigDict
 from services.kit.inference.placement import Provider
 from services.kit.stages import Stage
 from services.orchestrator import answers
-from services.orchestrator.database import Row
-from services.orchestrator.feed import JobFeed
 from services.orchestrator.http_api.description import LOCATION, bytes_of
 from services.orchestrator.idempotency import Origin, checked_key
 from services.orchestrator.inquiry import Inquiry
 from services.orchestrator.jobs import ExecutionMode, ExecutionPlace, JobKind, JobRequest, Jobs
-from services.orchestrator.lifecycle import TERMINAL
 from services.orchestrator.profiles import DEFAULT_PROFILE, Profile
 from services.orchestrator.records import Records
 from services.orchestrator.successors import Successors
+from services.orchestrator.watch import MAX_SEQ, JobEvent, JobWatch, event_shown
 
-_KEEP_ALIVE_S = 10.0
-MAX_SEQ = 2**63 - 1
-_PROGRESS_FIELDS = ("phase", "done", "total", "unit", "fraction", "rate", "fps", "eta_s", "at")
+_KEEP_ALIVE = ": keep-alive\n\n"
 
 
 class Submit(BaseModel):
@@ -76,7 +70,9 @@ class Asker:
 Asked = Annotated[Asker, Depends()]
 
 
-def routes(jobs: Jobs, successors: Successors, records: Records, inquiry: Inquiry, feed: JobFeed) -> APIRouter:
+def routes(
+    jobs: Jobs, successors: Successors, records: Records, inquiry: Inquiry, watch: JobWatch
+) -> APIRouter:
     router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
     accepts: Any = {
@@ -156,53 +152,15 @@ def routes(jobs: Jobs, successors: Successors, records: Records, inquiry: Inquir
         """State changes and log lines by their `seq`; progress as snapshots without an id; `end` at the end."""
         await records.job(job_id)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        stream = _events(job_id, min(last_event_id, MAX_SEQ), records, feed)
-        return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
+        events = watch.events(job_id, after=min(last_event_id, MAX_SEQ))
+        return StreamingResponse(_streamed(events), headers=headers, media_type="text/event-stream")
 
     return router
 
 
-def event_shown(row: Row) -> dict[str, Any]:
-    return {"seq": row["seq"], "at": row["at"].isoformat(), "stage": row["stage"], **row["payload"]}
-
-
-async def _events(job_id: str, after: int, records: Records, feed: JobFeed) -> AsyncIterator[str]:
-    shown: dict[str, Any] = {}
-    with feed.watching(job_id) as woken:
-        while True:
-            woken.clear()
-            # The job is read before its events: once it has ended, no event can follow those read now.
-            job = await records.job(job_id)
-            rows = await records.events(job_id, after=after)
-            for row in rows:
-                after = row["seq"]
-                yield _sse(row["type"], event_shown(row), event_id=after)
-            for data in _fresh_progress(job, shown):
-                yield _sse("progress", data)
-            if job["state"] in TERMINAL and not rows:
-                yield _sse("end", {"state": job["state"]})
-                return
-            if not rows:
-                yield await _pause(woken)
-
-
-def _fresh_progress(job: dict[str, Any], shown: dict[str, Any]) -> list[dict[str, Any]]:
-    """Snapshots that differ from those already sent; `shown` is brought up to date."""
-    fresh = []
-    for run in job["stages"]:
-        snapshot = run["progress"]
-        if snapshot is not None and shown.get(run["run_id"]) != snapshot and run["state"] == "running":
-            shown[run["run_id"]] = snapshot
-            fresh.append({"stage": run["stage"], **{k: snapshot[k] for k in _PROGRESS_FIELDS}})
-    return fresh
-
-
-async def _pause(woken: asyncio.Event) -> str:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_KEEP_ALIVE_S):
-            await woken.wait()
-            return ": news\n\n"
-    return ": keep-alive\n\n"
+async def _streamed(events: AsyncIterator[JobEvent | None]) -> AsyncIterator[str]:
+    async for event in events:
+        yield _KEEP_ALIVE if event is None else _sse(event.kind, event.data, event_id=event.seq)
 
 
 def _sse(event: str, data: dict[str, Any], *, event_id: int | None = None) -> str:
