@@ -27,7 +27,7 @@ LIMIT 1;
 SELECT j.*, e.ep_id FROM jobs j JOIN episodes e USING (episode_uid) WHERE job_id = %(job_id)s;
 
 -- name: jobs_with_runs
--- Jobs as the API shows them, whole, in one query: one by its id, or the newest that fit.
+-- Jobs as the API shows them, whole, in one query: one by its id, or the newest that fit, after one of them.
 SELECT j.*, e.ep_id, e.media_info, shown.runs
 FROM jobs j
 JOIN episodes e USING (episode_uid)
@@ -60,7 +60,11 @@ WHERE (%(job_id)s::text IS NULL OR j.job_id = %(job_id)s)
       SELECT 1 FROM stage_runs r
       WHERE r.job_id = j.job_id AND r.stage = %(stage)s
         AND (NOT %(active)s OR r.state IN ('waiting', 'queued', 'running'))))
-ORDER BY j.created_at DESC LIMIT %(limit)s;
+  AND (%(after_id)s::text IS NULL OR (j.created_at, j.job_id) < (%(after_at)s::timestamptz, %(after_id)s))
+ORDER BY j.created_at DESC, j.job_id DESC LIMIT %(limit)s;
+
+-- name: job_state
+SELECT state FROM jobs WHERE job_id = %(job_id)s;
 
 -- name: lock_job
 -- Every change of a job's rows begins here: job first, then stage run.
