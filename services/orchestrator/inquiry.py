@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from services.kit import bus
 from services.kit.errors import NotFound
 from services.orchestrator.database import Database, Row
-from services.orchestrator.job_view import job_shown, one_job
+from services.orchestrator.job_view import job_shown
 from services.orchestrator.lifecycle import ACTIVE, State
 from services.orchestrator.settings import JobsSettings
 from services.orchestrator.why import AttemptFacts, JobFacts, TaskFacts, Why, WorkerFacts, why
@@ -24,7 +24,7 @@ class Inquiry:
 
     async def _facts(self, job_id: str) -> JobFacts:
         async with self._database.transaction() as tx:
-            found = await tx.all("jobs_with_runs", **one_job(job_id))
+            found = await tx.all("job_with_runs", job_id=job_id)
             if not found:
                 raise NotFound(f"no job {job_id!r}")
             run = _deciding_run(found[0])

@@ -1,8 +1,8 @@
-"""Jobs and their stage runs as the API shows them, from rows of the query `jobs_with_runs`. Pure."""
+"""Jobs and their stage runs as the API shows them, from rows of `job_with_runs`. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from services.kit import bus
@@ -32,26 +32,6 @@ class JobFilter:
     active: bool = False
 
 
-def one_job(job_id: str) -> dict[str, Any]:
-    """The query's parameters for that job."""
-    return asked(JobFilter(), job_id=job_id, limit=1)
-
-
-def asked(
-    jobs: JobFilter, *, limit: int, job_id: str | None = None, after: tuple[str, ...] | None = None
-) -> dict[str, Any]:
-    """The query's parameters. `after`: time and id of the job after which to begin."""
-    after_at, after_id = after or (None, None)
-    return {
-        **asdict(jobs),
-        "job_id": job_id,
-        "limit": limit,
-        "after_at": after_at,
-        "after_id": after_id,
-        "worker_expiry_s": bus.WORKER_EXPIRY_S,
-    }
-
-
 def job_shown(job: Row) -> dict[str, Any]:
     """Its `etag` tells anything that is shown from anything else, progress included."""
     shown = _without_tag(job)
@@ -72,7 +52,8 @@ def _without_tag(job: Row) -> dict[str, Any]:
 
 
 def _run_shown(run: Row, job: Row, info: MediaInfo | None) -> dict[str, Any]:
-    unserved = run["state"] == "queued" and not run["has_worker"]
+    silent_s = run["worker_silent_s"]
+    unserved = run["state"] == "queued" and (silent_s is None or silent_s > bus.WORKER_EXPIRY_S)
     return {
         **{name: run[name] for name in _RUN_FIELDS},
         "requested_device": job["requested_device"],

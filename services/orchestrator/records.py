@@ -15,7 +15,7 @@ from services.kit.inference.catalog import Catalog
 from services.kit.object_store import ObjectStore
 from services.orchestrator.database import Database, Row, as_json
 from services.orchestrator.imported_phases import counting_files
-from services.orchestrator.job_view import JobFilter, asked, job_shown, one_job
+from services.orchestrator.job_view import JobFilter, job_shown
 from services.orchestrator.lifecycle import TERMINAL
 from services.orchestrator.paging import Page, PageRequest, begin_after, page_of
 from services.orchestrator.phases import read_phases
@@ -38,7 +38,7 @@ class Records:
 
     async def job(self, job_id: str) -> dict[str, Any]:
         """Raises `NotFound`."""
-        found = await self._database.read("jobs_with_runs", **one_job(job_id))
+        found = await self._database.read("job_with_runs", job_id=job_id)
         if not found:
             raise NotFound(f"no job {job_id!r}")
         return job_shown(found[0])
@@ -46,8 +46,10 @@ class Records:
     async def job_page(self, jobs: JobFilter, page: PageRequest) -> Page[dict[str, Any]]:
         """Newest first. Raises `InvalidRequest`, `InvalidPageToken`."""
         query = {"list": "jobs", **asdict(jobs)}
-        after = begin_after(page, query, parts=2)
-        rows = await self._database.read("jobs_with_runs", **asked(jobs, limit=page.limit + 1, after=after))
+        after_at, after_id = begin_after(page, query, parts=2) or (None, None)
+        rows = await self._database.read(
+            "jobs_with_runs", **asdict(jobs), limit=page.limit + 1, after_at=after_at, after_id=after_id
+        )
         shown = [job_shown(row) for row in rows]
         return page_of(shown, page, query, lambda job: (job["created_at"], job["job_id"]))
 
