@@ -38,7 +38,7 @@ CROSS JOIN LATERAL (
 WHERE j.job_id = %(job_id)s;
 
 -- name: jobs_with_runs
--- The newest jobs that fit, as the API shows them: only of those that are shown are the runs looked at.
+-- The newest jobs that fit, after one of them, as the API shows them: only of those that are shown are the runs looked at.
 SELECT j.*, shown.runs
 FROM (
     SELECT j.*, e.ep_id, e.media_info
@@ -50,13 +50,17 @@ FROM (
           SELECT 1 FROM stage_runs r
           WHERE r.job_id = j.job_id AND r.stage = %(stage)s
             AND (NOT %(active)s OR r.state IN ('waiting', 'queued', 'running'))))
-    ORDER BY j.created_at DESC LIMIT %(limit)s
+      AND (%(after_id)s::text IS NULL OR (j.created_at, j.job_id) < (%(after_at)s::timestamptz, %(after_id)s))
+    ORDER BY j.created_at DESC, j.job_id DESC LIMIT %(limit)s
 ) j
 CROSS JOIN LATERAL (
     SELECT coalesce(jsonb_agg(to_jsonb(run) ORDER BY run.position), '[]') AS runs
     FROM shown_runs run WHERE run.job_id = j.job_id
 ) shown
-ORDER BY j.created_at DESC;
+ORDER BY j.created_at DESC, j.job_id DESC;
+
+-- name: job_state
+SELECT state FROM jobs WHERE job_id = %(job_id)s;
 
 -- name: lock_job
 -- Every change of a job's rows begins here: job first, then stage run.
