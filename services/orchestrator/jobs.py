@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from ulid import ULID
 
-from services.kit import bus
+from services.kit import bus, tracing
 from services.kit.codec import to_dict
 from services.kit.errors import AcceleratorUnavailable, Conflict, InvalidRequest, NotFound, ZeroRows
 from services.kit.inference.catalog import Catalog
@@ -159,8 +159,10 @@ class Jobs:
     ) -> str:
         episode = await self._episode(tx, request)
         await self._check_inputs(tx, request, episode)
+        job_id = str(ULID())
+        tracing.note(job_id=job_id)
         new_job = {
-            "job_id": str(ULID()),
+            "job_id": job_id,
             "episode_uid": episode["episode_uid"],
             "kind": request.kind,
             "profile": request.profile,
@@ -180,7 +182,7 @@ class Jobs:
         )
         await self._pipeline.start(tx, job, runs[0][0], episode)
         await self._check_space(tx, request, episode, job, planned)
-        return str(job["job_id"])
+        return job_id
 
     async def _episode(self, tx: Transaction, request: JobRequest) -> Row:
         episode = await tx.one("current_episode", ep_id=request.ep_id)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ulid import ULID
 
-from services.kit import bus
+from services.kit import bus, tracing
 from services.kit.codec import encode, from_dict, to_dict
 from services.kit.inference.placement import Provider
 from services.kit.messages import (
@@ -140,4 +140,5 @@ def _message(job: Row, run: Row, episode: Row, new: NewTask, limits: JobsSetting
         segment=new.segment,
         stall_s=limits.stall_s,
         max_runtime_s=limits.max_runtime_s,
+        traceparent=tracing.traceparent(),
     )
