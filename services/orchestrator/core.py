@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from services.kit.inference.catalog import Catalog
 from services.orchestrator.episodes import Episodes
+from services.orchestrator.erasures import Erasures
 from services.orchestrator.feed import JobFeed
 from services.orchestrator.imports import Imports
 from services.orchestrator.inquiry import Inquiry
@@ -20,6 +21,7 @@ from services.orchestrator.successors import Successors
 class Core:
     episodes: Episodes
     imports: Imports
+    erasures: Erasures
     jobs: Jobs
     successors: Successors
     records: Records

@@ -21,7 +21,18 @@ from services.orchestrator.episodes import Episodes, Registration
 from services.orchestrator.markers import marker_key
 from services.orchestrator.records import Records
 
-_EPISODE_FIELDS = ("ep_id", "episode_uid", "filename", "sha256", "size_bytes", "container", "created_at")
+_EPISODE_FIELDS = (
+    "media_removed_at",
+    "ep_id",
+    "episode_uid",
+    "filename",
+    "sha256",
+    "size_bytes",
+    "container",
+    "created_at",
+    "trashed_at",
+    "purge_at",
+)
 
 
 class LocalPath(BaseModel):
@@ -66,15 +77,18 @@ def routes(episodes: Episodes, records: Records) -> APIRouter:
 
     @router.get("")
     async def list_episodes(
-        page_token: str = "", page_size: Annotated[int, Query(ge=1, le=500)] = 100
+        page_token: str = "",
+        page_size: Annotated[int, Query(ge=1, le=500)] = 100,
+        show_deleted: bool = False,
     ) -> dict[str, Any]:
-        rows = await episodes.list(after=page_token, limit=page_size)
+        rows = await episodes.list(after=page_token, limit=page_size, show_deleted=show_deleted)
         token = rows[-1]["ep_id"] if len(rows) == page_size else ""
         return {"episodes": [episode_shown(row) for row in rows], "next_page_token": token}
 
     @router.get("/{ep_id}")
-    async def get_episode(ep_id: str) -> dict[str, Any]:
-        return episode_shown(await episodes.get(ep_id))
+    async def get_episode(ep_id: str, show_deleted: bool = False) -> dict[str, Any]:
+        """`show_deleted`: also while it is in the trash."""
+        return episode_shown(await episodes.get(ep_id, show_deleted=show_deleted))
 
     @router.get("/{ep_id}/status")
     async def get_episode_status(ep_id: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
+from services.kit.errors import NotFound
 from services.kit.inference.placement import Provider
 from services.kit.stages import Stage
 from services.orchestrator.database import Row
@@ -158,7 +159,11 @@ async def _events(job_id: str, after: int, records: Records, feed: JobFeed) -> A
         while True:
             woken.clear()
             # The job is read before its events: once it has ended, no event can follow those read now.
-            job = await records.job(job_id)
+            try:
+                job = await records.job(job_id)
+            except NotFound:  # erased or put into the trash while it was watched
+                yield _sse("end", {"state": "gone"})
+                return
             rows = await records.events(job_id, after=after)
             for row in rows:
                 after = row["seq"]

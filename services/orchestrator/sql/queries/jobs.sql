@@ -24,7 +24,8 @@ WHERE episode_uid = %(episode_uid)s AND stage = ANY(%(stages)s) AND state IN ('w
 LIMIT 1;
 
 -- name: get_job
-SELECT j.*, e.ep_id FROM jobs j JOIN episodes e USING (episode_uid) WHERE job_id = %(job_id)s;
+SELECT j.*, e.ep_id FROM jobs j JOIN episodes e USING (episode_uid)
+WHERE job_id = %(job_id)s AND e.trashed_at IS NULL;
 
 -- name: jobs_with_runs
 -- Jobs as the API shows them, whole, in one query: one by its id, or the newest that fit.
@@ -53,7 +54,8 @@ CROSS JOIN LATERAL (
         FROM stage_runs r WHERE r.job_id = j.job_id
     ) run
 ) shown
-WHERE (%(job_id)s::text IS NULL OR j.job_id = %(job_id)s)
+WHERE e.trashed_at IS NULL
+  AND (%(job_id)s::text IS NULL OR j.job_id = %(job_id)s)
   AND (%(ep_id)s::text IS NULL OR e.ep_id = %(ep_id)s)
   AND (NOT %(active)s OR j.state IN ('waiting', 'queued', 'running'))
   AND (%(stage)s::text IS NULL OR EXISTS (
