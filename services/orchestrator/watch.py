@@ -10,6 +10,7 @@ from enum import StrEnum
 from time import monotonic
 from typing import Any
 
+from services.kit.errors import NotFound
 from services.orchestrator.database import Row
 from services.orchestrator.feed import JobFeed
 from services.orchestrator.lifecycle import TERMINAL
@@ -19,6 +20,7 @@ MAX_SEQ = 2**63 - 1
 DEFAULT_WAIT_S, MAX_WAIT_S = 30.0, 60.0
 _LOOK_AGAIN_S = 0.1
 _QUIET_FOR_S = 10.0
+_GONE = "gone"  # no state of a job, since there is none any more
 _PROGRESS_FIELDS = ("phase", "done", "total", "unit", "fraction", "rate", "fps", "eta_s", "at")
 
 
@@ -57,16 +59,25 @@ class JobWatch:
         return await self._records.job(job_id)
 
     async def events(self, job_id: str, *, after: int) -> AsyncIterator[JobEvent | None]:
-        """Events with a `seq` above `after`, progress between them, and `end` when the job has ended.
+        """Events with a `seq` above `after`, progress between them, and `end` when the job has ended, or is
+        gone since its episode was erased or put into the trash.
 
         None now and then while there is nothing to tell. Raises `NotFound` at the first step.
         """
         shown: dict[str, Any] = {}
+        was_there = False
         with self._feed.watching(job_id) as woken:
             while True:
                 woken.clear()
                 # The job is read before its events: once it has ended, no event can follow those read now.
-                job = await self._records.job(job_id)
+                try:
+                    job = await self._records.job(job_id)
+                except NotFound:
+                    if not was_there:
+                        raise
+                    yield JobEvent(EventKind.END, {"state": _GONE})
+                    return
+                was_there = True
                 rows = await self._records.events(job_id, after=after)
                 for row in rows:
                     after = row["seq"]

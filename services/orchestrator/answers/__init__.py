@@ -19,6 +19,7 @@ from services.orchestrator.answers.episodes import (
     MediaInfo,
     PhaseStatus,
 )
+from services.orchestrator.answers.erasures import Erasure
 from services.orchestrator.answers.jobs import (
     DeadLetter,
     DeadLetterList,
@@ -50,6 +51,7 @@ __all__ = [
     "Episode",
     "EpisodeList",
     "EpisodeStatus",
+    "Erasure",
     "ExportList",
     "Identity",
     "IdentityList",
