@@ -19,7 +19,7 @@ endif
 endif
 
 # Pages that docs/generate_<page>.py makes from code.
-GENERATED_DOCS := settings profiles state-machine messages
+GENERATED_DOCS := settings profiles state-machine messages licences
 
 PROTOS := $(shell find protos -name '*.proto')
 
@@ -103,6 +103,12 @@ docs: setup ## Generate the tables of docs that are made from code
 	done
 	@$(BIN)/python -m deploy.grafana.build
 	@$(BIN)/python -m deploy.helm.generate
+
+.PHONY: sbom
+sbom: setup ## Write the bill of materials of the environment, CycloneDX, to out/sbom.json
+	@mkdir -p $(OUT)
+	@$(BIN)/python deploy/images/sbom.py > $(OUT)/sbom.json
+	@echo $(OUT)/sbom.json
 
 .PHONY: record
 record: setup ## Write the messages of one real task into docs/architecture.md
