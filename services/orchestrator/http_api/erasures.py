@@ -2,65 +2,44 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
 
+from services.orchestrator import answers
+from services.orchestrator.episode_view import episode_shown
 from services.orchestrator.erasures import Erasures
-from services.orchestrator.http_api.episodes import episode_shown
+from services.orchestrator.http_api.conditions import TAGGED, tagged
+from services.orchestrator.http_api.description import Described, header
 
-
-class ErasureReceipt(BaseModel):
-    """`ep_id_hash`: HMAC-SHA256 of the episode's name, which itself is not kept.
-
-    `counts`: what went, by kind of data. `open_attempts`: of workers that have not let go yet.
-    `unemptied_streams`: where the broker's files may still hold bytes of messages acknowledged before.
-    """
-
-    erasure_id: str
-    state: str
-    reason: str
-    ep_id_hash: str
-    counts: dict[str, int]
-    open_attempts: int
-    unemptied_streams: list[str]
-    requested_at: datetime
-    settled_at: datetime | None
-    done_at: datetime | None
-
-
-class TrashedEpisode(BaseModel):
-    """`purge_at`: when it is erased unless it is restored before; null: when somebody erases it."""
-
-    ep_id: str
-    episode_uid: str
-    trashed_at: datetime | None
-    purge_at: datetime | None
+_RECEIPT: Described = {202: {"headers": {"Location": header("Where the receipt is.", format="uri-reference")}}}
 
 
 def routes(erasures: Erasures) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["erasures"])
 
-    @router.delete("/episodes/{ep_id}", status_code=202, response_model=ErasureReceipt)
+    @router.delete(
+        "/episodes/{ep_id}", status_code=202, response_model=answers.ErasureReceipt, responses=_RECEIPT
+    )
     async def erase_episode(ep_id: str, response: Response) -> dict[str, Any]:
         """Everything of the episode goes: for readers at once, from files and streams as the receipt says."""
         receipt = await erasures.erase(ep_id)
         response.headers["Location"] = f"/v1/erasures/{receipt['erasure_id']}"
         return receipt
 
-    @router.get("/erasures/{erasure_id}", response_model=ErasureReceipt)
+    @router.get("/erasures/{erasure_id}", response_model=answers.ErasureReceipt)
     async def get_erasure(erasure_id: str) -> dict[str, Any]:
         return await erasures.get(erasure_id)
 
-    @router.post("/episodes/{ep_id}:trash", response_model=TrashedEpisode)
+    @router.post("/episodes/{ep_id}:trash", response_model=answers.TrashedEpisode)
     async def trash_episode(ep_id: str) -> dict[str, Any]:
         """Hides the episode and cancels its jobs. In the trash already: unchanged."""
         return await erasures.trash(ep_id)
 
-    @router.post("/episodes/{ep_id}:restore")
-    async def restore_episode(ep_id: str) -> dict[str, Any]:
-        return episode_shown(await erasures.restore(ep_id))
+    @router.post(
+        "/episodes/{ep_id}:restore", response_model=answers.Episode, responses={200: {"headers": TAGGED}}
+    )
+    async def restore_episode(ep_id: str, response: Response) -> dict[str, Any]:
+        return tagged(episode_shown(await erasures.restore(ep_id)), response)
 
     return router

@@ -27,5 +27,17 @@ UPDATE episodes SET media_uri = %(media_uri)s, media_removed_at = NULL
 WHERE episode_uid = %(episode_uid)s AND media_removed_at IS NOT NULL
 RETURNING *;
 
+-- name: lock_current_episode
+SELECT * FROM episodes
+WHERE ep_id = %(ep_id)s AND superseded_at IS NULL AND trashed_at IS NULL FOR NO KEY UPDATE;
+
+-- name: edit_episode
+-- What is null here stays as it is.
+UPDATE episodes SET
+    title = coalesce(%(title)s::text, title),
+    labels = coalesce(%(labels)s::jsonb, labels)
+WHERE episode_uid = %(episode_uid)s
+RETURNING *;
+
 -- name: set_media_info
 UPDATE episodes SET media_info = %(media_info)s WHERE episode_uid = %(episode_uid)s;
