@@ -101,7 +101,7 @@ class Episodes:
         return row
 
     async def page(self, page: PageRequest, *, show_deleted: bool = False) -> Page[Row]:
-        """Of the current episodes, in the order of their names; `show_deleted`: also those in the trash.
+        """Of the current episodes, in the order of their names; `show_deleted`: those in the trash too.
 
         Raises `InvalidRequest`, `InvalidPageToken`.
         """
@@ -109,7 +109,7 @@ class Episodes:
         begin = begin_after(page, query, parts=1)
         after = begin[0] if begin else ""
         rows = await self._database.read(
-            "list_episodes", after=after, show_deleted=show_deleted, limit=page.limit + 1
+            "list_episodes", after=after, limit=page.limit + 1, show_deleted=show_deleted
         )
         return page_of(rows, page, query, lambda row: (row["ep_id"],))
 

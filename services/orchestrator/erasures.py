@@ -24,6 +24,7 @@ from services.orchestrator.transitions import cancel_job
 _TRIES = 5
 _DAY_S = 86_400.0
 _SHOWN = ("erasure_id", "state", "reason", "ep_id_hash", "counts", "open_attempts", "unemptied_streams")
+_TRASHED = ("ep_id", "episode_uid", "trashed_at", "purge_at")
 _TIMES = ("requested_at", "settled_at", "done_at")
 
 
@@ -76,7 +77,7 @@ class Erasures:
                     raise
         return None
 
-    async def trash(self, ep_id: str) -> Row:
+    async def trash(self, ep_id: str) -> dict[str, Any]:
         """Hides the episode from readers and cancels its jobs, until it is restored or its time is over.
 
         Raises `NotFound`.
@@ -94,7 +95,7 @@ class Erasures:
             trashed = await tx.one("named_episode", ep_id=ep_id)
         if trashed is None:
             raise NotFound(f"no episode {ep_id!r}")
-        return trashed
+        return {name: as_json(trashed[name]) for name in _TRASHED}
 
     async def restore(self, ep_id: str) -> Row:
         """Raises `NotFound`, and `Conflict` for an episode that is not in the trash."""

@@ -20,7 +20,6 @@ MAX_SEQ = 2**63 - 1
 DEFAULT_WAIT_S, MAX_WAIT_S = 30.0, 60.0
 _LOOK_AGAIN_S = 0.1
 _QUIET_FOR_S = 10.0
-_GONE = "gone"  # no state of a job, since there is none any more
 _PROGRESS_FIELDS = ("phase", "done", "total", "unit", "fraction", "rate", "fps", "eta_s", "at")
 
 
@@ -59,13 +58,13 @@ class JobWatch:
         return await self._records.job(job_id)
 
     async def events(self, job_id: str, *, after: int) -> AsyncIterator[JobEvent | None]:
-        """Events with a `seq` above `after`, progress between them, and `end` when the job has ended, or is
-        gone since its episode was erased or put into the trash.
+        """Events with a `seq` above `after`, progress between them, and `end` when the job has ended.
 
-        None now and then while there is nothing to tell. Raises `NotFound` at the first step.
+        None now and then while there is nothing to tell. Raises `NotFound` at the first step; a job that is
+        erased, or put into the trash, while it is watched ends as `gone`.
         """
         shown: dict[str, Any] = {}
-        was_there = False
+        await self._records.has_ended(job_id)
         with self._feed.watching(job_id) as woken:
             while True:
                 woken.clear()
@@ -73,11 +72,8 @@ class JobWatch:
                 try:
                     job = await self._records.job(job_id)
                 except NotFound:
-                    if not was_there:
-                        raise
-                    yield JobEvent(EventKind.END, {"state": _GONE})
+                    yield JobEvent(EventKind.END, {"state": "gone"})
                     return
-                was_there = True
                 rows = await self._records.events(job_id, after=after)
                 for row in rows:
                     after = row["seq"]

@@ -35,8 +35,7 @@ class MediaInfo(BaseModel):
 class Episode(BaseModel):
     """`media_info` is known once the detector has planned the video; an imported episode may have no video.
 
-    `media_removed_at`: since when the video is no longer kept. `purge_at`: when an episode in the trash is
-    erased unless it is restored before; null: when somebody erases it.
+    `purge_at`: when an episode in the trash is erased. `media_removed_at`: since when its video is not kept.
     """
 
     ep_id: str
@@ -48,9 +47,9 @@ class Episode(BaseModel):
     size_bytes: int | None
     container: ContainerFormat | None
     created_at: Time
-    media_removed_at: Time | None
     trashed_at: Time | None
     purge_at: Time | None
+    media_removed_at: Time | None
     media_info: MediaInfo | None
     etag: Tag
 

@@ -1,4 +1,4 @@
-"""Receipts of erasures."""
+"""Receipts of erasures, and episodes in the trash."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.orchestrator.answers.shared import Time
 from services.orchestrator.erasures import ErasureReason
 
 
-class Erasure(BaseModel):
+class ErasureReceipt(BaseModel):
     """`ep_id_hash`: HMAC-SHA256 of the episode's name, which itself is not kept.
 
     `counts`: what went, by kind of data. `open_attempts`: of workers that have not let go yet.
@@ -27,3 +27,12 @@ class Erasure(BaseModel):
     requested_at: Time
     settled_at: Time | None
     done_at: Time | None
+
+
+class TrashedEpisode(BaseModel):
+    """`purge_at`: when it is erased unless it is restored before; null: when somebody erases it."""
+
+    ep_id: str
+    episode_uid: str
+    trashed_at: Time
+    purge_at: Time | None

@@ -80,7 +80,7 @@ def routes(episodes: Episodes, records: Records, downloads: Downloads) -> APIRou
 
     @router.get("", response_model=answers.EpisodeList)
     async def list_episodes(page: Pages, show_deleted: bool = False) -> dict[str, Any]:
-        """By name, page by page. `show_deleted`: also those in the trash."""
+        """By name, page by page; `show_deleted`: those in the trash too."""
         found = await episodes.page(page, show_deleted=show_deleted)
         return {
             "episodes": [episode_shown(row) for row in found.items],

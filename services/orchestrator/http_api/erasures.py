@@ -12,31 +12,29 @@ from services.orchestrator.erasures import Erasures
 from services.orchestrator.http_api.conditions import TAGGED, tagged
 from services.orchestrator.http_api.description import Described, header
 
-_RECEIPT: Described = {
-    202: {"headers": {"Location": header("Where the receipt is to be looked at.", format="uri-reference")}}
-}
+_RECEIPT: Described = {202: {"headers": {"Location": header("Where the receipt is.", format="uri-reference")}}}
 
 
 def routes(erasures: Erasures) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["erasures"])
 
-    @router.delete("/episodes/{ep_id}", status_code=202, response_model=answers.Erasure, responses=_RECEIPT)
+    @router.delete(
+        "/episodes/{ep_id}", status_code=202, response_model=answers.ErasureReceipt, responses=_RECEIPT
+    )
     async def erase_episode(ep_id: str, response: Response) -> dict[str, Any]:
         """Everything of the episode goes: for readers at once, from files and streams as the receipt says."""
         receipt = await erasures.erase(ep_id)
         response.headers["Location"] = f"/v1/erasures/{receipt['erasure_id']}"
         return receipt
 
-    @router.get("/erasures/{erasure_id}", response_model=answers.Erasure)
+    @router.get("/erasures/{erasure_id}", response_model=answers.ErasureReceipt)
     async def get_erasure(erasure_id: str) -> dict[str, Any]:
         return await erasures.get(erasure_id)
 
-    @router.post(
-        "/episodes/{ep_id}:trash", response_model=answers.Episode, responses={200: {"headers": TAGGED}}
-    )
-    async def trash_episode(ep_id: str, response: Response) -> dict[str, Any]:
+    @router.post("/episodes/{ep_id}:trash", response_model=answers.TrashedEpisode)
+    async def trash_episode(ep_id: str) -> dict[str, Any]:
         """Hides the episode and cancels its jobs. In the trash already: unchanged."""
-        return tagged(episode_shown(await erasures.trash(ep_id)), response)
+        return await erasures.trash(ep_id)
 
     @router.post(
         "/episodes/{ep_id}:restore", response_model=answers.Episode, responses={200: {"headers": TAGGED}}

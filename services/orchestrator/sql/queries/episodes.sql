@@ -22,9 +22,14 @@ SELECT * FROM episodes
 WHERE superseded_at IS NULL AND ep_id > %(after)s AND (%(show_deleted)s OR trashed_at IS NULL)
 ORDER BY ep_id LIMIT %(limit)s;
 
+-- name: put_media_back
+UPDATE episodes SET media_uri = %(media_uri)s, media_removed_at = NULL
+WHERE episode_uid = %(episode_uid)s AND media_removed_at IS NOT NULL
+RETURNING *;
+
 -- name: lock_current_episode
-SELECT * FROM episodes WHERE ep_id = %(ep_id)s AND superseded_at IS NULL AND trashed_at IS NULL
-FOR NO KEY UPDATE;
+SELECT * FROM episodes
+WHERE ep_id = %(ep_id)s AND superseded_at IS NULL AND trashed_at IS NULL FOR NO KEY UPDATE;
 
 -- name: edit_episode
 -- What is null here stays as it is.
@@ -32,11 +37,6 @@ UPDATE episodes SET
     title = coalesce(%(title)s::text, title),
     labels = coalesce(%(labels)s::jsonb, labels)
 WHERE episode_uid = %(episode_uid)s
-RETURNING *;
-
--- name: put_media_back
-UPDATE episodes SET media_uri = %(media_uri)s, media_removed_at = NULL
-WHERE episode_uid = %(episode_uid)s AND media_removed_at IS NOT NULL
 RETURNING *;
 
 -- name: set_media_info

@@ -62,8 +62,7 @@ CROSS JOIN LATERAL (
 ORDER BY j.created_at DESC, j.job_id DESC;
 
 -- name: job_state
-SELECT j.state FROM jobs j JOIN episodes e USING (episode_uid)
-WHERE job_id = %(job_id)s AND e.trashed_at IS NULL;
+SELECT state FROM jobs WHERE job_id = %(job_id)s;
 
 -- name: lock_job
 -- Every change of a job's rows begins here: job first, then stage run.
