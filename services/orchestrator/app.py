@@ -40,6 +40,7 @@ from services.orchestrator.records import Records
 from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.results import ResultConsumer
 from services.orchestrator.settings import OrchestratorSettings
+from services.orchestrator.stale_gauge import StaleGauge
 from services.orchestrator.successors import Successors
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             MarkerWriter(database, store).run(),
             ArtifactCollector(database, store, settings.jobs).run(),
             StateGauges(database).run(),
+            StaleGauge(database, catalog).run(),
         ]
         core = _core(settings, database, store, catalog, feed=feed, registry=registry, readiness=readiness)
         await _run_until(stop, agents, _server(http_api.build(core), settings), readiness)

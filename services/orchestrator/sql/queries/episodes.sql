@@ -21,5 +21,8 @@ SELECT * FROM episodes
 WHERE superseded_at IS NULL AND ep_id > %(after)s
 ORDER BY ep_id LIMIT %(limit)s;
 
+-- name: newest_episodes
+SELECT * FROM episodes WHERE superseded_at IS NULL ORDER BY created_at DESC LIMIT %(limit)s;
+
 -- name: set_media_info
 UPDATE episodes SET media_info = %(media_info)s WHERE episode_uid = %(episode_uid)s;
