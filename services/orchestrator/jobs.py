@@ -24,8 +24,10 @@ from services.orchestrator.database import Database, Row, Transaction
 from services.orchestrator.disk_check import require_store_space
 from services.orchestrator.earlier_runs import EarlierRuns
 from services.orchestrator.idempotency import Origin, answered_before
+from services.orchestrator.job_view import job_shown
 from services.orchestrator.lifecycle import ACTIVE, TERMINAL
 from services.orchestrator.pipeline import Pipeline
+from services.orchestrator.preconditions import IfMatch, require_match
 from services.orchestrator.profiles import (
     DEFAULT_PROFILE,
     PROFILES,
@@ -128,12 +130,15 @@ class Jobs:
         async with self._database.transaction() as tx:
             return await answered_before(tx, asdict(request), origin)
 
-    async def cancel(self, job_id: str) -> None:
-        """Cancelling an ended job changes nothing. Raises `NotFound`."""
+    async def cancel(self, job_id: str, *, if_match: IfMatch = None) -> None:
+        """Cancelling an ended job changes nothing. Raises `NotFound`, `PreconditionFailed`."""
         async with self._database.transaction() as tx:
             job = await tx.one("lock_job", job_id=job_id)
             if job is None:
                 raise NotFound(f"no job {job_id!r}")
+            if if_match is not None:
+                shown = job_shown((await tx.all("job_with_runs", job_id=job_id))[0])
+                require_match(shown["etag"], if_match, f"job {job_id}")
             if job["state"] not in TERMINAL:
                 await cancel_job(tx, job)
 
