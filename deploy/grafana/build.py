@@ -11,7 +11,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.common import BigValueColorMode, LegendDisplayMode, LegendPlacement
 from grafana_foundation_sdk.models.dashboard import DataSourceRef
 
-from deploy.grafana.dashboards import DASHBOARDS, DashboardSpec, PanelSpec
+from deploy.grafana.dashboards import DASHBOARDS
+from deploy.grafana.panels import DashboardSpec, PanelSpec
 
 FOLDER = Path(__file__).resolve().parents[1] / "helm" / "screenalytics" / "dashboards"
 _SOURCE = DataSourceRef(type_val="prometheus", uid="$datasource")
@@ -62,6 +63,9 @@ def built(spec: DashboardSpec) -> str:
             dashboard.DashboardLink("Screenalytics").tags(["screenalytics"]).as_dropdown(True).keep_time(True)
         )
     )
+    for number in spec.numbers:
+        box = dashboard.TextBoxVariable(number.name).label(number.label).default_value(number.default)
+        made = made.with_variable(box)
     stats = sum(one.is_stat for one in spec.panels)
     for one in spec.panels:
         span = _COLUMNS // stats if one.is_stat else _COLUMNS if one.wide else _COLUMNS // 2

@@ -9,13 +9,16 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from services.kit import bus
+from services.kit import bus, tracing
 from services.kit.codec import decode, encode
 from services.kit.errors import InvalidRequest, StageFailed, SystemUnavailable
+from services.kit.logs import logs_about
 from services.kit.messages import ClaimReply, ClaimRequest, Decision
+from services.kit.tracing import SpanKind
 from services.orchestrator.database import Database, Row, Transaction
 from services.orchestrator.events import append_event
 from services.orchestrator.lifecycle import TERMINAL, State
+from services.orchestrator.throughput import count_start
 from services.orchestrator.transitions import bury_task, move_job, move_run
 
 log = logging.getLogger(__name__)
@@ -49,8 +52,15 @@ class ClaimDesk:
 
     async def _answer(self, message: Msg) -> None:
         try:
-            reply = await self.claim(decode(ClaimRequest, message.data))
-            await message.respond(encode(reply))
+            request = decode(ClaimRequest, message.data)
+            ids = {"task_id": request.task_id, "attempt_id": request.attempt_id}
+            name, attributes = tracing.messaging("process", bus.CLAIM, **ids)
+            with (
+                logs_about(**ids),
+                tracing.span(name, attributes, kind=SpanKind.CONSUMER, carrier=message.headers),
+            ):
+                reply = await self.claim(request)
+                await message.respond(encode(reply))
         except (SystemUnavailable, InvalidRequest, NatsError) as error:
             log.warning("a claim gets no answer: %s", error)
 
@@ -105,6 +115,7 @@ async def _claim_locked(tx: Transaction, request: ClaimRequest, job: Row, run: R
         await move_run(tx, run, State.RUNNING)
     if job["state"] == State.QUEUED:
         await move_job(tx, job["job_id"], State.RUNNING)
+        count_start(tx, job["age_s"])
     if task["generation"] > 0:
         await _say_again(tx, request, run, task["generation"] + 1)
     claimed = await tx.last(

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from ulid import ULID
 
-from services.kit import bus
+from services.kit import bus, tracing
 from services.kit.codec import to_dict
 from services.kit.errors import AcceleratorUnavailable, Conflict, InvalidRequest, NotFound, ZeroRows
 from services.kit.inference.catalog import Catalog
@@ -119,6 +119,8 @@ class Jobs:
         try:
             async with self._database.transaction() as tx:
                 return await self._insert(tx, request, planned, warnings, submitted_by, origin)
+        except psycopg.errors.ForeignKeyViolation as error:
+            raise NotFound(f"episode {request.ep_id} was erased meanwhile") from error
         except psycopg.errors.UniqueViolation as error:
             if known := await self._answered(request, origin):
                 return known
@@ -159,8 +161,10 @@ class Jobs:
     ) -> str:
         episode = await self._episode(tx, request)
         await self._check_inputs(tx, request, episode)
+        job_id = str(ULID())
+        tracing.note(job_id=job_id)
         new_job = {
-            "job_id": str(ULID()),
+            "job_id": job_id,
             "episode_uid": episode["episode_uid"],
             "kind": request.kind,
             "profile": request.profile,
@@ -180,7 +184,7 @@ class Jobs:
         )
         await self._pipeline.start(tx, job, runs[0][0], episode)
         await self._check_space(tx, request, episode, job, planned)
-        return str(job["job_id"])
+        return job_id
 
     async def _episode(self, tx: Transaction, request: JobRequest) -> Row:
         episode = await tx.one("current_episode", ep_id=request.ep_id)
@@ -190,6 +194,11 @@ class Jobs:
             raise Conflict(
                 f"episode {request.ep_id} was imported and has no video",
                 hint=f"upload its video under the same name: screenalytics run VIDEO --ep-id {request.ep_id}",
+            )
+        if episode["media_removed_at"] is not None and Stage.DETECT_TRACK in request.stages:
+            raise Conflict(
+                f"the video of episode {request.ep_id} is no longer kept",
+                hint="upload the same video once more, or submit a later stage alone",
             )
         return episode
 

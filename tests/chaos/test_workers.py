@@ -13,6 +13,7 @@ from chaos.load import Users
 from chaos.system import ChaosSystem
 from crash_storm import Storm
 
+from services.kit import bus
 from services.kit.stages import Stage
 from tests.chaos.conftest import SCALE, Begin, assert_exact, finished
 from tests.sizes import IS_FULL, sized
@@ -21,17 +22,15 @@ _MAX_ATTEMPTS = 3
 
 
 async def test_workers_that_come_back_from_a_freeze_have_no_effect(begin: Begin) -> None:
-    jobs, zombies = sized(6, 60), sized(3, 50)
+    zombies = sized(3, 50)
     async with begin(workers={Stage.DETECT_TRACK: 5, Stage.FACES_EMBED: 1, Stage.CLUSTER: 1}) as (
         system,
         users,
     ):
-        storm = Storm(system, users, jobs, 0, zombies, random.Random(1), 1.0)
-        names = [f"{'sulk' if n % 3 == 2 else 'slow'}-{n}" for n in range(jobs)]
-        await users.register_all(names)
-        submits = asyncio.gather(*map(users.submit, names))
-        await storm.freeze()
-        await submits
+        storm = Storm(system, users, 0, 0, zombies, random.Random(1), 1.0)
+        freezing = asyncio.create_task(storm.freeze())
+        jobs = await _submit_slow_jobs(system, users, freezing)
+        await freezing
         await finished(system)
         await assert_exact(system, jobs)
 
@@ -42,6 +41,22 @@ async def test_workers_that_come_back_from_a_freeze_have_no_effect(begin: Begin)
             return await audit.fenced(system.dsn) >= len(late_successes)
 
         assert await audit.until(are_fenced, within_s=30)
+
+
+async def _submit_slow_jobs(system: ChaosSystem, users: Users, until: asyncio.Task[None]) -> int:
+    """The number of jobs: a few at a time for as long as workers are to be caught at one, and no more after."""
+
+    async def is_room() -> bool:
+        return until.done() or await audit.unfinished_jobs(system.dsn) < 5
+
+    jobs = 0
+    while not until.done():
+        name = f"{'sulk' if jobs % 3 == 2 else 'slow'}-{jobs}"
+        await users.register(name)
+        await users.submit(name)
+        jobs += 1
+        assert await audit.until(is_room, within_s=300)
+    return jobs
 
 
 async def test_a_drain_counts_no_attempt_and_kills_no_task(begin: Begin) -> None:
@@ -61,6 +76,19 @@ async def test_a_drain_counts_no_attempt_and_kills_no_task(begin: Begin) -> None
         assert counted == []
         assert {row["state"] for row in states} <= {"succeeded", "handed_back"}
         assert await audit.rows(system.dsn, "SELECT 1 FROM dead_letters") == []
+        assert await _redelivered(system) == 0
+
+
+async def _redelivered(system: ChaosSystem) -> int:
+    """Deliveries of tasks beyond the first of each message."""
+    nc = await bus.connect(system.nats_url, name="test")
+    try:
+        js = nc.jetstream()
+        published = (await js.stream_info(bus.TASKS_STREAM)).state.last_seq
+        consumers = await js.consumers_info(bus.TASKS_STREAM)
+    finally:
+        await nc.close()
+    return sum(c.delivered.consumer_seq for c in consumers if c.delivered) - published
 
 
 async def test_a_crash_at_any_statement_between_fetch_and_acknowledgement_changes_nothing(
