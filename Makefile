@@ -142,7 +142,7 @@ bench: setup ## Print every figure we claim, one JSON line a script
 
 .PHONY: chaos
 chaos: setup ## Prove the job engine in full: storms of kills, freezes, outages (about two hours)
-	@SCREENALYTICS_TEST__CHAOS=full $(PYTEST) tests/chaos tests/integration/orchestrator/test_job_model.py
+	@SCREENALYTICS_TEST__CHAOS=full $(PYTEST) tests/chaos tests/integration/orchestrator/test_job_model.py tests/integration/orchestrator/test_schemathesis.py
 
 .PHONY: gpu-check
 gpu-check: ## Show what only a GPU can show; OUT_FILE=docs/gpu.md writes the page (no network needed)
