@@ -107,14 +107,11 @@ class Records:
 
     async def imported_files(self, episode: Row) -> list[Row]:
         """Imported outputs and markers of the stages that have no result of ours."""
-        async with self._database.transaction() as tx:
-            files = await tx.all("imported_files", episode_uid=episode["episode_uid"])
-            runs = await tx.all("current_runs", episode_uid=episode["episode_uid"])
-        ours = {run["stage"] for run in runs}
+        files = await self._database.read("imported_files", episode_uid=episode["episode_uid"])
         return [
             {**row, "run_id": row["run_key"] or None, "created_at": row["imported_at"], "source": "imported"}
             for row in counting_files(files)
-            if row["stage"] not in ours
+            if not row["has_run"]
         ]
 
     async def imported_file(self, episode: Row, name: str) -> Row | None:
@@ -152,9 +149,7 @@ class Records:
         self._store.fetch(row["uri"], target, sha256=row["sha256"])
 
     async def _current_artifacts(self, episode: Row) -> list[Row]:
-        async with self._database.transaction() as tx:
-            runs = await tx.all("current_runs", episode_uid=episode["episode_uid"])
-            rows = await tx.all("artifacts_of_runs", run_ids=[run["run_id"] for run in runs])
+        rows = await self._database.read("current_artifacts", episode_uid=episode["episode_uid"])
         kept = (row for row in rows if row["removed_at"] is None and row["kind"] not in _SEGMENT_KINDS)
         return [{**row, "source": "run"} for row in kept]
 

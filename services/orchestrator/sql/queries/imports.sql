@@ -1,5 +1,10 @@
 -- name: imported_files
-SELECT * FROM imported_files WHERE episode_uid = %(episode_uid)s ORDER BY run_key, name;
+-- Each with whether a run of ours has a result of its stage.
+SELECT f.*, EXISTS (
+    SELECT 1 FROM stage_runs r
+    WHERE r.episode_uid = f.episode_uid AND r.stage = f.stage AND r.state = 'succeeded'
+) AS has_run
+FROM imported_files f WHERE f.episode_uid = %(episode_uid)s ORDER BY f.run_key, f.name;
 
 -- name: lock_episode
 -- One import of an episode's files at a time; jobs are not held up.

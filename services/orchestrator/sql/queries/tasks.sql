@@ -162,6 +162,16 @@ WHERE a.run_id = %(run_id)s ORDER BY a.kind, t.ordinal;
 SELECT a.*, r.stage FROM artifacts a JOIN stage_runs r USING (run_id)
 WHERE a.run_id = ANY(%(run_ids)s) ORDER BY r.position, a.kind;
 
+-- name: current_artifacts
+-- Those of the newest successful run of each stage of an episode.
+SELECT a.*, r.stage FROM artifacts a JOIN stage_runs r USING (run_id)
+WHERE a.run_id IN (
+    SELECT DISTINCT ON (c.stage) c.run_id FROM stage_runs c
+    WHERE c.episode_uid = %(episode_uid)s AND c.state = 'succeeded'
+    ORDER BY c.stage, c.finished_at DESC
+)
+ORDER BY r.position, a.kind;
+
 -- name: adopt_tasks
 -- Done tasks of another run, as done tasks of this one.
 INSERT INTO tasks (task_id, run_id, job_id, kind, ordinal, state, message, max_attempts, counts, finished_at)
