@@ -22,7 +22,8 @@ endif
 GENERATED_DOCS := settings.md profiles.md state-machine.md messages.md openapi.json
 generator = docs/generate_$$(echo $${doc%.*} | tr - _).py
 
-PROTOS := $(shell find protos -name '*.proto')
+PROTOS := $(shell find protos/screenalytics -name '*.proto')
+PROTOC := $(BIN)/python -m grpc_tools.protoc -Iservices/pb=protos -Iprotos
 
 .PHONY: help
 help: ## Print this list
@@ -83,7 +84,8 @@ check: setup ## Format, lint, types, import boundaries, generated files, unit an
 .PHONY: check-generated
 check-generated: setup
 	@rm -rf $(OUT)/generated && mkdir -p $(OUT)/generated
-	@$(BIN)/python -m grpc_tools.protoc -Iservices/pb=protos --python_out=$(OUT)/generated --pyi_out=$(OUT)/generated $(PROTOS:protos/%=services/pb/%)
+	@$(PROTOC) --python_out=$(OUT)/generated --pyi_out=$(OUT)/generated $(PROTOS:protos/%=services/pb/%)
+	@$(PROTOC) --grpc_python_out=$(OUT)/generated services/pb/screenalytics/v1/api.proto
 	@diff -r -x __pycache__ -x __init__.py $(OUT)/generated/services/pb services/pb || { echo "generated files are stale: make protos" >&2; exit 1; }
 	@$(BIN)/python models/build_similarity.py --check
 	@for doc in $(GENERATED_DOCS); do \
@@ -94,7 +96,8 @@ check-generated: setup
 
 .PHONY: protos
 protos: setup ## Generate services/pb from protos
-	@$(BIN)/python -m grpc_tools.protoc -Iservices/pb=protos --python_out=. --pyi_out=. $(PROTOS:protos/%=services/pb/%)
+	@$(PROTOC) --python_out=. --pyi_out=. $(PROTOS:protos/%=services/pb/%)
+	@$(PROTOC) --grpc_python_out=. services/pb/screenalytics/v1/api.proto
 
 .PHONY: docs
 docs: setup ## Generate the tables of docs that are made from code

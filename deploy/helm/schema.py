@@ -20,6 +20,8 @@ Schema = dict[str, Any]
 # Settings that follow from other values of the chart.
 MADE_BY_THE_CHART = frozenset(
     {
+        ("grpc", "host"),
+        ("grpc", "port"),
         ("health", "host"),
         ("health", "port"),
         ("http", "host"),
@@ -199,6 +201,7 @@ def orchestrator() -> Schema:
     service = {
         "type": {"enum": ["ClusterIP", "LoadBalancer", "NodePort"]},
         "port": PORT,
+        "grpcPort": PORT,
         "annotations": ANNOTATIONS,
     }
     return closed(

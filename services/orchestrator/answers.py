@@ -233,7 +233,7 @@ class Job(BaseModel):
     episode_uid: str
     kind: JobKind
     state: State
-    profile: str
+    profile: Profile
     requested_device: Provider
     allow_cpu_fallback: bool
     force: bool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -40,7 +40,7 @@ class JobWatch:
         self._records = records
         self._feed = feed
 
-    async def events(self, job_id: str, *, after: int) -> AsyncIterator[JobEvent | None]:
+    async def events(self, job_id: str, *, after: int) -> AsyncGenerator[JobEvent | None, None]:
         """Events with a `seq` above `after`, progress between them, and `end` when the job has ended.
 
         None now and then while there is nothing to tell. Raises `NotFound` at the first step.

@@ -13,15 +13,14 @@ from services.kit.artifacts import ArtifactKind
 from services.kit.errors import InvalidRequest
 from services.kit.stages import Stage
 from services.orchestrator import answers
-from services.orchestrator.database import Row, as_json
 from services.orchestrator.downloads import Download, Downloads
+from services.orchestrator.episode_view import episode_shown
 from services.orchestrator.episodes import Episodes, Registration
 from services.orchestrator.http_api.description import bytes_of, header, takes_bytes
 from services.orchestrator.records import Records
 
 _TEXT = {"schema": {"type": "string"}}
 _EXPORT_FORMS = {"application/x-ndjson": _TEXT, "text/csv": _TEXT, "application/json": {"schema": {}}}
-_EPISODE_FIELDS = ("ep_id", "episode_uid", "filename", "sha256", "size_bytes", "container", "created_at")
 
 
 class LocalPath(BaseModel):
@@ -30,13 +29,6 @@ class LocalPath(BaseModel):
     path: Path
     ep_id: str | None = None
     replace: bool = False
-
-
-def episode_shown(row: Row) -> dict[str, Any]:
-    info = row["media_info"]
-    if info is not None:
-        info = {**info, "fps": info["fps_num"] / info["fps_den"]}
-    return {**{name: as_json(row[name]) for name in _EPISODE_FIELDS}, "media_info": info}
 
 
 def routes(episodes: Episodes, records: Records, downloads: Downloads) -> APIRouter:
