@@ -5,6 +5,7 @@ Words of closed sets are enums there: "detect_track" is `STAGE_DETECT_TRACK`. Na
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -17,7 +18,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.kit.codec import from_dict
 from services.kit.errors import InvalidRequest
 from services.orchestrator.downloads import Download
+from services.orchestrator.episode_edit import EpisodeEdit
 from services.orchestrator.jobs import JobRequest
+from services.orchestrator.preconditions import IfMatch
 from services.orchestrator.watch import JobEvent
 from services.pb.screenalytics.v1 import api_pb2
 
@@ -153,6 +156,25 @@ def job_request(request: api_pb2.SubmitJobRequest) -> JobRequest:
     given = {name: value for name, value in values_of(request).items() if value is not None}
     given.pop("request_id", None)
     return from_dict(JobRequest, {"ep_id": "", **given})
+
+
+def episode_edit(request: api_pb2.UpdateEpisodeRequest) -> tuple[EpisodeEdit, str]:
+    """What is said, and the mask as REST has it. Raises `InvalidRequest`."""
+    given = {"title": request.title} if request.HasField("title") else {}
+    labels = {"labels": dict(request.labels)} if request.labels else {}
+    return EpisodeEdit.of(given | labels), ",".join(request.update_mask.paths)
+
+
+def if_match(etag: str) -> IfMatch:
+    return [etag] if etag else None
+
+
+def seconds(request: Message, name: str, *, default: float) -> float:
+    """Raises `InvalidRequest`."""
+    number = float(getattr(request, name)) if request.HasField(name) else default
+    if not 0 <= number < math.inf:
+        raise InvalidRequest(f"{name}: {number} is no time to wait")
+    return number
 
 
 def _value(request: Message, field: Field) -> Any:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from services.kit import bus
 from services.kit.artifacts import ArtifactKind
 from services.kit.errors import NotFound
 from services.kit.inference.catalog import Catalog
 from services.kit.object_store import ObjectStore
 from services.orchestrator.database import Database, Row, as_json
 from services.orchestrator.imported_phases import counting_files
-from services.orchestrator.job_view import job_shown
+from services.orchestrator.job_view import JobFilter, job_shown
+from services.orchestrator.lifecycle import TERMINAL
+from services.orchestrator.paging import Page, PageRequest, begin_after, page_of
 from services.orchestrator.phases import read_phases
 from services.orchestrator.status import episode_status
 
@@ -36,29 +38,27 @@ class Records:
 
     async def job(self, job_id: str) -> dict[str, Any]:
         """Raises `NotFound`."""
-        found = await self._jobs(job_id=job_id, ep_id=None, stage=None, active=False, limit=1)
+        found = await self._database.read("job_with_runs", job_id=job_id)
         if not found:
             raise NotFound(f"no job {job_id!r}")
-        return found[0]
+        return job_shown(found[0])
 
-    async def jobs(
-        self, *, ep_id: str | None, stage: str | None, active: bool, limit: int
-    ) -> list[dict[str, Any]]:
-        return await self._jobs(job_id=None, ep_id=ep_id, stage=stage, active=active, limit=limit)
-
-    async def _jobs(
-        self, *, job_id: str | None, ep_id: str | None, stage: str | None, active: bool, limit: int
-    ) -> list[dict[str, Any]]:
+    async def job_page(self, jobs: JobFilter, page: PageRequest) -> Page[dict[str, Any]]:
+        """Newest first. Raises `InvalidRequest`, `InvalidPageToken`."""
+        query = {"list": "jobs", **asdict(jobs)}
+        after_at, after_id = begin_after(page, query, parts=2) or (None, None)
         rows = await self._database.read(
-            "jobs_with_runs",
-            job_id=job_id,
-            ep_id=ep_id,
-            stage=stage,
-            active=active,
-            limit=limit,
-            worker_expiry_s=bus.WORKER_EXPIRY_S,
+            "jobs_with_runs", **asdict(jobs), limit=page.limit + 1, after_at=after_at, after_id=after_id
         )
-        return [job_shown(row) for row in rows]
+        shown = [job_shown(row) for row in rows]
+        return page_of(shown, page, query, lambda job: (job["created_at"], job["job_id"]))
+
+    async def has_ended(self, job_id: str) -> bool:
+        """Raises `NotFound`."""
+        found = await self._database.read("job_state", job_id=job_id)
+        if not found:
+            raise NotFound(f"no job {job_id!r}")
+        return found[0]["state"] in TERMINAL
 
     async def dead_letters(self, job_id: str) -> list[dict[str, Any]]:
         """Raises `NotFound`."""

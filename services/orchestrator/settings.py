@@ -34,7 +34,7 @@ class GrpcSettings(Group):
     host: str = "127.0.0.1"
     port: int = Field(default=9090, ge=0, le=65535)
     reflection: bool = False
-    deadline_s: float = Field(default=60.0, gt=0)
+    deadline_s: float = Field(default=90.0, gt=0)
     keepalive_s: float = Field(default=60.0, ge=1)
     keepalive_timeout_s: float = Field(default=20.0, gt=0)
     max_message_bytes: int = Field(default=4 << 20, ge=1024)

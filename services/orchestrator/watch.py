@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from time import monotonic
 from typing import Any
 
 from services.orchestrator.database import Row
@@ -15,6 +16,8 @@ from services.orchestrator.lifecycle import TERMINAL
 from services.orchestrator.records import Records
 
 MAX_SEQ = 2**63 - 1
+DEFAULT_WAIT_S, MAX_WAIT_S = 30.0, 60.0
+_LOOK_AGAIN_S = 0.1
 _QUIET_FOR_S = 10.0
 _PROGRESS_FIELDS = ("phase", "done", "total", "unit", "fraction", "rate", "fps", "eta_s", "at")
 
@@ -40,6 +43,19 @@ class JobWatch:
         self._records = records
         self._feed = feed
 
+    async def wait(self, job_id: str, timeout_s: float) -> dict[str, Any]:
+        """The job once it has ended, or as it is after `timeout_s`, at most `MAX_WAIT_S`. Raises `NotFound`."""
+        give_up_at = monotonic() + min(timeout_s, MAX_WAIT_S)
+        with self._feed.watching(job_id) as woken:
+            while not await self._records.has_ended(job_id):
+                left_s = give_up_at - monotonic()
+                if left_s <= 0:
+                    break
+                await _pause(woken, min(left_s, _QUIET_FOR_S))
+                woken.clear()
+                await asyncio.sleep(min(left_s, _LOOK_AGAIN_S))  # a talkative job wakes for every line
+        return await self._records.job(job_id)
+
     async def events(self, job_id: str, *, after: int) -> AsyncGenerator[JobEvent | None, None]:
         """Events with a `seq` above `after`, progress between them, and `end` when the job has ended.
 
@@ -61,7 +77,7 @@ class JobWatch:
                     yield JobEvent(EventKind.END, {"state": job["state"]})
                     return
                 if not rows:
-                    await _pause(woken)
+                    await _pause(woken, _QUIET_FOR_S)
                     yield None
 
 
@@ -80,7 +96,7 @@ def _fresh_progress(job: dict[str, Any], shown: dict[str, Any]) -> list[dict[str
     return fresh
 
 
-async def _pause(woken: asyncio.Event) -> None:
+async def _pause(woken: asyncio.Event, longest_s: float) -> None:
     with suppress(TimeoutError):
-        async with asyncio.timeout(_QUIET_FOR_S):
+        async with asyncio.timeout(longest_s):
             await woken.wait()

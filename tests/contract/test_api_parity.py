@@ -28,8 +28,14 @@ METHODS: dict[str, Any] = {
     for service in api_pb2.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
-# What is a header over HTTP is a field here; who asks is told by metadata in both.
-HEADERS = {"idempotency-key": "request_id", "last-event-id": "after_seq", "user-agent": None}
+# What is a header over HTTP is a field here; who asks is told by metadata, and reads are always answered whole.
+HEADERS = {
+    "idempotency-key": "request_id",
+    "if-match": "etag",
+    "if-none-match": None,
+    "last-event-id": "after_seq",
+    "user-agent": None,
+}
 SCALARS = {
     "integer": {FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64},
     "number": {FieldDescriptor.TYPE_DOUBLE},
@@ -45,6 +51,8 @@ def asked(call: dict[str, Any]) -> set[str]:
     """Names of everything that a REST call takes."""
     names = set()
     for parameter in call.get("parameters", []):
+        if parameter.get("deprecated"):
+            continue
         name = parameter["name"]
         field = HEADERS[name.lower()] if parameter["in"] == "header" else name
         names |= {field} if field else set()

@@ -25,6 +25,11 @@ _SAMPLES: dict[str, str] = {
     "SCREENALYTICS_TRITON__URL": "elsewhere:8001",
     "SCREENALYTICS_WORKER__SCRATCH_DIR": "/elsewhere",
     "SCREENALYTICS_LOG__LEVEL": "DEBUG",
+    "SCREENALYTICS_LOG__FORMAT": "json",
+    "SCREENALYTICS_TRACES__ENDPOINT": "https://elsewhere:4317",
+    "SCREENALYTICS_TRACES__SAMPLE_RATIO": "0.5",
+    "SCREENALYTICS_TRACES__HEADERS": '{"authorization": "a token"}',
+    "SCREENALYTICS_TRACES__CA_FILE": "/elsewhere",
     "SCREENALYTICS_ROUTES__DECLARED": '["cluster/cpu"]',
 }
 

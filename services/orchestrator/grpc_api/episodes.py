@@ -6,10 +6,18 @@ from collections.abc import AsyncIterator
 
 from services.kit.artifacts import ArtifactKind
 from services.kit.stages import Stage
-from services.orchestrator.converters import chunk_messages, count, message_of, required, values_of
+from services.orchestrator.converters import (
+    chunk_messages,
+    episode_edit,
+    if_match,
+    message_of,
+    required,
+    values_of,
+)
 from services.orchestrator.core import Core
 from services.orchestrator.episode_view import episode_shown, import_shown
 from services.orchestrator.grpc_api.guard import Context
+from services.orchestrator.paging import PageRequest
 from services.pb.screenalytics.v1 import api_pb2, api_pb2_grpc
 
 
@@ -18,14 +26,20 @@ class Episodes(api_pb2_grpc.EpisodesServicer):
         self._core = core
 
     async def ListEpisodes(self, request: api_pb2.ListEpisodesRequest, _: Context) -> api_pb2.EpisodeList:
-        size = count(request, "page_size", most=500, default=100)
-        rows = await self._core.episodes.list(after=request.page_token, limit=size)
-        token = rows[-1]["ep_id"] if len(rows) == size else ""
-        shown = {"episodes": [episode_shown(row) for row in rows], "next_page_token": token}
+        found = await self._core.episodes.page(PageRequest(request.page_size, request.page_token))
+        rows = [episode_shown(row) for row in found.items]
+        shown = {"episodes": rows, "next_page_token": found.next_page_token}
         return message_of(api_pb2.EpisodeList, shown)
 
     async def GetEpisode(self, request: api_pb2.GetEpisodeRequest, _: Context) -> api_pb2.Episode:
         return message_of(api_pb2.Episode, episode_shown(await self._core.episodes.get(request.ep_id)))
+
+    async def UpdateEpisode(self, request: api_pb2.UpdateEpisodeRequest, _: Context) -> api_pb2.Episode:
+        edit, mask = episode_edit(request)
+        row = await self._core.episodes.edit(
+            request.ep_id, edit, update_mask=mask, if_match=if_match(request.etag)
+        )
+        return message_of(api_pb2.Episode, episode_shown(row))
 
     async def GetEpisodeStatus(
         self, request: api_pb2.GetEpisodeStatusRequest, _: Context

@@ -6,11 +6,22 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import asdict
 
-from services.orchestrator.converters import count, event_message, job_request, message_of, position, values_of
+from services.orchestrator.converters import (
+    count,
+    event_message,
+    if_match,
+    job_request,
+    message_of,
+    position,
+    seconds,
+    values_of,
+)
 from services.orchestrator.core import Core
 from services.orchestrator.grpc_api.guard import Context
 from services.orchestrator.idempotency import Origin, checked_key
-from services.orchestrator.watch import event_shown
+from services.orchestrator.job_view import JobFilter
+from services.orchestrator.paging import PageRequest
+from services.orchestrator.watch import DEFAULT_WAIT_S, event_shown
 from services.pb.screenalytics.v1 import api_pb2, api_pb2_grpc
 
 
@@ -26,8 +37,11 @@ class Jobs(api_pb2_grpc.JobsServicer):
         )
 
     async def ListJobs(self, request: api_pb2.ListJobsRequest, _: Context) -> api_pb2.JobList:
-        asked = values_of(request) | {"limit": count(request, "limit", most=500, default=100)}
-        return message_of(api_pb2.JobList, {"jobs": await self._core.records.jobs(**asked)})
+        given = values_of(request)
+        wanted = JobFilter(given["ep_id"], given["stage"], request.active)
+        found = await self._core.records.job_page(wanted, PageRequest(request.page_size, request.page_token))
+        shown = {"jobs": found.items, "next_page_token": found.next_page_token}
+        return message_of(api_pb2.JobList, shown)
 
     async def GetJob(self, request: api_pb2.GetJobRequest, _: Context) -> api_pb2.Job:
         return await self._shown(request.job_id)
@@ -38,8 +52,12 @@ class Jobs(api_pb2_grpc.JobsServicer):
         shown = {"dead_letters": await self._core.records.dead_letters(request.job_id)}
         return message_of(api_pb2.DeadLetterList, shown)
 
+    async def WaitJob(self, request: api_pb2.WaitJobRequest, _: Context) -> api_pb2.Job:
+        timeout_s = seconds(request, "timeout_s", default=DEFAULT_WAIT_S)
+        return message_of(api_pb2.Job, await self._core.watch.wait(request.job_id, timeout_s))
+
     async def CancelJob(self, request: api_pb2.CancelJobRequest, _: Context) -> api_pb2.Job:
-        await self._core.jobs.cancel(request.job_id)
+        await self._core.jobs.cancel(request.job_id, if_match=if_match(request.etag))
         return await self._shown(request.job_id)
 
     async def RetryJob(self, request: api_pb2.RetryJobRequest, context: Context) -> api_pb2.Job:

@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from services.orchestrator.core import Core
 from services.orchestrator.http_api import description, episodes, imports, jobs, problems, system
 from services.orchestrator.http_api.requests import RequestCounter
+from services.orchestrator.http_api.tracing import RequestTracer
 
 
 def build(core: Core) -> FastAPI:
@@ -18,8 +19,11 @@ def build(core: Core) -> FastAPI:
         docs_url="/docs",
         redoc_url=None,
         generate_unique_id_function=_operation_id,
+        # The framework's own spans hold paths and queries, which name episodes.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     api.add_middleware(RequestCounter)
+    api.add_middleware(RequestTracer)  # outside of the counter, whose exemplars name its spans
     problems.install(api)
     description.install(api)
     api.include_router(episodes.routes(core.episodes, core.records, core.downloads))

@@ -14,12 +14,28 @@ from services.kit.errors import InvalidRequest
 from services.kit.stages import Stage
 from services.orchestrator import answers
 from services.orchestrator.downloads import Download, Downloads
+from services.orchestrator.episode_edit import EpisodeEdit
 from services.orchestrator.episode_view import episode_shown
 from services.orchestrator.episodes import Episodes, Registration
+from services.orchestrator.http_api.conditions import (
+    NOT_MODIFIED,
+    TAGGED,
+    IfNoneMatch,
+    Seen,
+    Unchanged,
+    quoted,
+    tagged,
+)
 from services.orchestrator.http_api.description import bytes_of, header, takes_bytes
+from services.orchestrator.http_api.pages import Pages
 from services.orchestrator.records import Records
 
 _TEXT = {"schema": {"type": "string"}}
+_DIGEST = {"ETag": header("The file's sha256, in quotes.")}
+_ARTIFACT = {
+    **bytes_of("application/octet-stream", "The file, as it stands in the store.", headers=_DIGEST),
+    304: {"description": "What the caller has is this file.", "headers": _DIGEST},
+}
 _EXPORT_FORMS = {"application/x-ndjson": _TEXT, "text/csv": _TEXT, "application/json": {"schema": {}}}
 
 
@@ -63,16 +79,25 @@ def routes(episodes: Episodes, records: Records, downloads: Downloads) -> APIRou
         return episode_shown(done.episode)
 
     @router.get("", response_model=answers.EpisodeList)
-    async def list_episodes(
-        page_token: str = "", page_size: Annotated[int, Query(ge=1, le=500)] = 100
-    ) -> dict[str, Any]:
-        rows = await episodes.list(after=page_token, limit=page_size)
-        token = rows[-1]["ep_id"] if len(rows) == page_size else ""
-        return {"episodes": [episode_shown(row) for row in rows], "next_page_token": token}
+    async def list_episodes(page: Pages) -> dict[str, Any]:
+        """By name, page by page."""
+        found = await episodes.page(page)
+        return {
+            "episodes": [episode_shown(row) for row in found.items],
+            "next_page_token": found.next_page_token,
+        }
 
-    @router.get("/{ep_id}", response_model=answers.Episode)
-    async def get_episode(ep_id: str) -> dict[str, Any]:
-        return episode_shown(await episodes.get(ep_id))
+    @router.get("/{ep_id}", response_model=answers.Episode, responses=NOT_MODIFIED)
+    async def get_episode(ep_id: str, response: Response, seen: IfNoneMatch) -> Any:
+        return seen.answer(episode_shown(await episodes.get(ep_id)), response)
+
+    @router.patch("/{ep_id}", response_model=answers.Episode, responses={200: {"headers": TAGGED}})
+    async def update_episode(
+        ep_id: str, edit: EpisodeEdit, response: Response, if_match: Unchanged, update_mask: str = ""
+    ) -> dict[str, Any]:
+        """Fields in `update_mask`, a comma list; without it those that the body has. 412 past `If-Match`."""
+        row = await episodes.edit(ep_id, edit, update_mask=update_mask, if_match=if_match)
+        return tagged(episode_shown(row), response)
 
     @router.get("/{ep_id}/status", response_model=answers.EpisodeStatus)
     async def get_episode_status(ep_id: str) -> dict[str, Any]:
@@ -89,14 +114,10 @@ def routes(episodes: Episodes, records: Records, downloads: Downloads) -> APIRou
     @router.get(
         "/{ep_id}/artifacts/{kind}",
         response_class=Response,
-        responses=bytes_of(
-            "application/octet-stream",
-            "The file, as it stands in the store.",
-            headers={"ETag": header("The file's sha256, quoted.")},
-        ),
+        responses=_ARTIFACT,
     )
-    async def get_artifact(ep_id: str, kind: ArtifactKind) -> Response:
-        return _sent(await downloads.artifact(await episodes.get(ep_id), kind))
+    async def get_artifact(ep_id: str, kind: ArtifactKind, seen: IfNoneMatch) -> Response:
+        return _sent(await downloads.artifact(await episodes.get(ep_id), kind), seen)
 
     @router.get("/{ep_id}/exports", response_model=answers.ExportList)
     async def list_exports(
@@ -134,7 +155,9 @@ def _announced_size(request: Request) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
 
 
-def _sent(download: Download) -> Response:
-    headers = {} if download.size_bytes is None else {"Content-Length": str(download.size_bytes)}
-    headers |= {} if download.sha256 is None else {"ETag": f'"{download.sha256}"'}
+def _sent(download: Download, seen: Seen | None = None) -> Response:
+    headers = {} if download.sha256 is None else {"ETag": quoted(download.sha256)}
+    if seen is not None and download.sha256 is not None and seen.has(download.sha256):
+        return Response(status_code=304, headers=headers)
+    headers |= {} if download.size_bytes is None else {"Content-Length": str(download.size_bytes)}
     return StreamingResponse(download.chunks, headers=headers, media_type=download.media_type)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Response
@@ -14,14 +14,18 @@ from pydantic import BaseModel, ConfigDict
 from services.kit.inference.placement import Provider
 from services.kit.stages import Stage
 from services.orchestrator import answers
+from services.orchestrator.http_api.conditions import NOT_MODIFIED, TAGGED, IfNoneMatch, Unchanged, tagged
 from services.orchestrator.http_api.description import LOCATION, bytes_of
+from services.orchestrator.http_api.pages import Pages
+from services.orchestrator.http_api.retirement import ANNOUNCED, JOBS_LIMIT
 from services.orchestrator.idempotency import Origin, checked_key
 from services.orchestrator.inquiry import Inquiry
+from services.orchestrator.job_view import JobFilter
 from services.orchestrator.jobs import ExecutionMode, ExecutionPlace, JobKind, JobRequest, Jobs
 from services.orchestrator.profiles import DEFAULT_PROFILE, Profile
 from services.orchestrator.records import Records
 from services.orchestrator.successors import Successors
-from services.orchestrator.watch import MAX_SEQ, JobEvent, JobWatch, event_shown
+from services.orchestrator.watch import DEFAULT_WAIT_S, MAX_SEQ, JobEvent, JobWatch, event_shown
 
 _KEEP_ALIVE = ": keep-alive\n\n"
 
@@ -78,7 +82,7 @@ def routes(
     accepts: Any = {
         "status_code": 202,
         "response_model": answers.Job,
-        "responses": {202: {"headers": LOCATION, "description": "The job, which goes on by itself."}},
+        "responses": {202: {"headers": LOCATION | TAGGED, "description": "The job, which goes on by itself."}},
     }
 
     @router.post("", **accepts)
@@ -89,31 +93,47 @@ def routes(
 
     async def accepted(job_id: str, response: Response) -> dict[str, Any]:
         response.headers["Location"] = f"/v1/jobs/{job_id}"
-        return await records.job(job_id)
+        return tagged(await records.job(job_id), response)
 
-    @router.get("", response_model=answers.JobList)
+    @router.get("", response_model=answers.JobList, responses={200: {"headers": ANNOUNCED}})
     async def list_jobs(
+        response: Response,
+        page: Pages,
         ep_id: str | None = None,
         stage: Stage | None = None,
         active: bool = False,
-        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        limit: Annotated[int | None, Query(ge=1, le=500, deprecated=True)] = None,
     ) -> dict[str, Any]:
-        return {"jobs": await records.jobs(ep_id=ep_id, stage=stage, active=active, limit=limit)}
+        """The newest first, page by page."""
+        if limit is not None:
+            JOBS_LIMIT.announce(response)
+            page = replace(page, size=page.size or limit)
+        found = await records.job_page(JobFilter(ep_id, stage, active), page)
+        return {"jobs": found.items, "next_page_token": found.next_page_token}
 
-    @router.get("/{job_id}", response_model=answers.Job)
-    async def get_job(job_id: str) -> dict[str, Any]:
-        return await records.job(job_id)
+    @router.get("/{job_id}", response_model=answers.Job, responses=NOT_MODIFIED)
+    async def get_job(job_id: str, response: Response, seen: IfNoneMatch) -> Any:
+        return seen.answer(await records.job(job_id), response)
+
+    @router.post("/{job_id}:wait", response_model=answers.Job, responses={200: {"headers": TAGGED}})
+    async def wait_job(
+        job_id: str,
+        response: Response,
+        timeout_s: Annotated[float, Query(ge=0, allow_inf_nan=False)] = DEFAULT_WAIT_S,
+    ) -> dict[str, Any]:
+        """The job once it has ended; or as it is after `timeout_s`, a minute at most."""
+        return tagged(await watch.wait(job_id, timeout_s), response)
 
     @router.get("/{job_id}/dead-letters", response_model=answers.DeadLetterList)
     async def list_dead_letters(job_id: str) -> dict[str, Any]:
         """Tasks that get no further attempt, each with the reason and the last lines of its log."""
         return {"dead_letters": await records.dead_letters(job_id)}
 
-    @router.post("/{job_id}:cancel", response_model=answers.Job)
-    async def cancel_job(job_id: str) -> dict[str, Any]:
-        """The job, cancelled; one that has ended stays as it is."""
-        await jobs.cancel(job_id)
-        return await records.job(job_id)
+    @router.post("/{job_id}:cancel", response_model=answers.Job, responses={200: {"headers": TAGGED}})
+    async def cancel_job(job_id: str, response: Response, if_match: Unchanged) -> dict[str, Any]:
+        """The job, cancelled; one that has ended stays as it is. 412 past `If-Match`."""
+        await jobs.cancel(job_id, if_match=if_match)
+        return tagged(await records.job(job_id), response)
 
     @router.post("/{job_id}:retry", **accepts)
     async def retry_job(job_id: str, response: Response, asked: Asked) -> dict[str, Any]:

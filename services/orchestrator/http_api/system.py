@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi import APIRouter, Header, Response
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
 
 from services.kit.errors import SystemUnavailable
 from services.kit.inference.catalog import Catalog
@@ -33,8 +34,10 @@ def routes(readiness: Readiness, registry: WorkerRegistry, catalog: Catalog) -> 
         return Response("ok", media_type="text/plain")
 
     @router.get("/metrics", response_class=Response, responses=text)
-    async def metrics() -> Response:
-        return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    async def metrics(accept: Annotated[str, Header()] = "") -> Response:
+        """As OpenMetrics, which has exemplars, for whoever accepts it."""
+        encode, content_type = choose_encoder(accept)
+        return Response(encode(REGISTRY), headers={"Content-Type": content_type})
 
     @router.get("/v1/workers", response_model=answers.WorkerList)
     async def list_workers() -> dict[str, Any]:

@@ -34,7 +34,10 @@ READS: dict[str, list[tuple[dict[str, Any], str]]] = {
     "ListImports": [({"ep_id": "show"}, "/v1/episodes/show/imports")],
     "ListJobs": [
         ({}, "/v1/jobs"),
-        ({"ep_id": "film", "stage": "STAGE_CLUSTER", "limit": 1}, "/v1/jobs?ep_id=film&stage=cluster&limit=1"),
+        (
+            {"ep_id": "film", "stage": "STAGE_CLUSTER", "page_size": 1},
+            "/v1/jobs?ep_id=film&stage=cluster&page_size=1",
+        ),
         ({"active": True}, "/v1/jobs?active=true"),
     ],
     "GetJob": [({"job_id": job}, f"/v1/jobs/{job}") for job in ("DONE", "DEAD", "LIVE")],
@@ -64,7 +67,15 @@ FILES: dict[str, list[tuple[dict[str, Any], str]]] = {
         for name in ("tracks.jsonl", "faces.csv", "identities.json")
     ],
 }
-ACTS = {"SubmitJob", "CancelJob", "RetryJob", "ResumeJob", "WatchJob"}  # each has tests of its own
+ACTS = {
+    "UpdateEpisode",
+    "WaitJob",
+    "SubmitJob",
+    "CancelJob",
+    "RetryJob",
+    "ResumeJob",
+    "WatchJob",
+}  # each has tests of its own
 
 
 @pytest.fixture
@@ -125,12 +136,7 @@ async def test_every_rpc_says_what_its_rest_call_says(both: Served, rpcs: Rpcs, 
             assert answer.status_code == 200, (path, answer.text)
             said = filled(shown(await rpcs(name, **fields)))
             assert said, (name, fields)
-            assert _steady(said) == _steady(filled(answer.json())), (name, fields)
-
-
-def _steady(said: dict[str, Any]) -> dict[str, Any]:
-    """Without what may change between two calls; pages of the log say nothing of what is beyond them."""
-    return {name: value for name, value in said.items() if name != "next_page_token" or value}
+            assert said == filled(answer.json()), (name, fields)
 
 
 async def test_files_come_in_chunks_with_the_bytes_of_rest(
@@ -202,16 +208,47 @@ async def test_one_request_id_is_one_job_over_both_transports(both: Served, rpcs
     assert again[0] == again[1] != job_id
 
 
-async def test_pages_hold_every_episode_once(both: Served, rpcs: Rpcs, parts: Parts) -> None:
+async def test_pages_hold_every_episode_and_every_job_once(both: Served, rpcs: Rpcs, parts: Parts) -> None:
     assert both
+    made = []
     for number in range(5):
         await parts.upload(f"show-{number}", VIDEO + bytes([number]))
-    seen: list[str] = []
-    token = ""
-    while True:
-        page = await rpcs("ListEpisodes", page_size=2, page_token=token)
-        seen += [episode.ep_id for episode in page.episodes]
-        token = page.next_page_token
-        if not token:
-            break
-    assert seen == [f"show-{number}" for number in range(5)]
+        made.append(await parts.submit(ep_id=f"show-{number}"))
+    episodes = [e.ep_id for page in await _pages(rpcs, "ListEpisodes") for e in page.episodes]
+    assert episodes == [f"show-{number}" for number in range(5)]
+    jobs = [job.job_id for page in await _pages(rpcs, "ListJobs") for job in page.jobs]
+    assert jobs == made[::-1]
+    (page, *_) = await _pages(rpcs, "ListJobs")
+    other = rpcs("ListJobs", page_token=page.next_page_token, active=True)
+    assert (await fault_of(other))[:2] == ("INVALID_ARGUMENT", "invalid-page-token")
+
+
+async def _pages(rpcs: Rpcs, name: str) -> list[Any]:
+    pages = [await rpcs(name, page_size=2)]
+    while token := pages[-1].next_page_token:
+        pages.append(await rpcs(name, page_size=2, page_token=token))
+    return pages
+
+
+async def test_an_episode_is_edited_as_over_rest(both: Served, rpcs: Rpcs, parts: Parts) -> None:
+    await parts.upload()
+    first = await rpcs("UpdateEpisode", ep_id="show", title="A film", labels={"year": "1999"})
+    assert shown(first) == filled((await both.http.get("/v1/episodes/show")).json())
+    cleared = await rpcs("UpdateEpisode", ep_id="show", update_mask={"paths": ["labels"]}, etag=first.etag)
+    assert (cleared.title, dict(cleared.labels)) == ("A film", {})
+    late = await fault_of(rpcs("UpdateEpisode", ep_id="show", title="Mine", etag=first.etag))
+    assert late[:2] == ("ABORTED", "precondition-failed")
+    unknown = await fault_of(rpcs("UpdateEpisode", ep_id="show", update_mask={"paths": ["sha256"]}))
+    assert unknown[:2] == ("INVALID_ARGUMENT", "invalid-request")
+
+
+async def test_a_job_is_waited_for_until_its_end_or_for_a_while(both: Served, rpcs: Rpcs, parts: Parts) -> None:
+    assert both
+    job_id = await parts.submitted(JobKind.DETECT_TRACK)
+    as_it_is = await rpcs("WaitJob", job_id=job_id, timeout_s=0)
+    assert as_it_is.state == api_pb2.STATE_QUEUED
+    waiting = asyncio.ensure_future(rpcs("WaitJob", job_id=job_id))
+    await parts.finish(job_id)
+    assert (await waiting).state == api_pb2.STATE_SUCCEEDED
+    late = await fault_of(rpcs("CancelJob", job_id=job_id, etag=as_it_is.etag))
+    assert late[:2] == ("ABORTED", "precondition-failed")

@@ -1,6 +1,7 @@
 import datetime
 
 from google.api import annotations_pb2 as _annotations_pb2
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -217,6 +218,27 @@ class GetEpisodeRequest(_message.Message):
     ep_id: str
     def __init__(self, ep_id: _Optional[str] = ...) -> None: ...
 
+class UpdateEpisodeRequest(_message.Message):
+    __slots__ = ("ep_id", "title", "labels", "update_mask", "etag")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    EP_ID_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    ep_id: str
+    title: str
+    labels: _containers.ScalarMap[str, str]
+    update_mask: _field_mask_pb2.FieldMask
+    etag: str
+    def __init__(self, ep_id: _Optional[str] = ..., title: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
+
 class GetEpisodeStatusRequest(_message.Message):
     __slots__ = ("ep_id",)
     EP_ID_FIELD_NUMBER: _ClassVar[int]
@@ -274,7 +296,14 @@ class ListImportsRequest(_message.Message):
     def __init__(self, ep_id: _Optional[str] = ...) -> None: ...
 
 class Episode(_message.Message):
-    __slots__ = ("ep_id", "episode_uid", "filename", "sha256", "size_bytes", "container", "created_at", "media_info")
+    __slots__ = ("ep_id", "episode_uid", "filename", "sha256", "size_bytes", "container", "created_at", "media_info", "title", "labels", "etag")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     EP_ID_FIELD_NUMBER: _ClassVar[int]
     EPISODE_UID_FIELD_NUMBER: _ClassVar[int]
     FILENAME_FIELD_NUMBER: _ClassVar[int]
@@ -283,6 +312,9 @@ class Episode(_message.Message):
     CONTAINER_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     MEDIA_INFO_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     ep_id: str
     episode_uid: str
     filename: str
@@ -291,7 +323,10 @@ class Episode(_message.Message):
     container: str
     created_at: _timestamp_pb2.Timestamp
     media_info: MediaInfo
-    def __init__(self, ep_id: _Optional[str] = ..., episode_uid: _Optional[str] = ..., filename: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ..., container: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., media_info: _Optional[_Union[MediaInfo, _Mapping]] = ...) -> None: ...
+    title: str
+    labels: _containers.ScalarMap[str, str]
+    etag: str
+    def __init__(self, ep_id: _Optional[str] = ..., episode_uid: _Optional[str] = ..., filename: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ..., container: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., media_info: _Optional[_Union[MediaInfo, _Mapping]] = ..., title: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class MediaInfo(_message.Message):
     __slots__ = ("width", "height", "fps", "fps_num", "fps_den", "duration_s", "codec", "first_pts", "time_base_num", "time_base_den", "frames")
@@ -523,16 +558,18 @@ class SubmitJobRequest(_message.Message):
     def __init__(self, ep_id: _Optional[str] = ..., kind: _Optional[_Union[JobKind, str]] = ..., profile: _Optional[_Union[Profile, str]] = ..., device: _Optional[_Union[Device, str]] = ..., allow_cpu_fallback: _Optional[bool] = ..., acknowledge_zero_rows: _Optional[bool] = ..., force: _Optional[bool] = ..., overrides: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., execution_mode: _Optional[_Union[ExecutionMode, str]] = ..., execution_place: _Optional[_Union[ExecutionPlace, str]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class ListJobsRequest(_message.Message):
-    __slots__ = ("ep_id", "stage", "active", "limit")
+    __slots__ = ("ep_id", "stage", "active", "page_size", "page_token")
     EP_ID_FIELD_NUMBER: _ClassVar[int]
     STAGE_FIELD_NUMBER: _ClassVar[int]
     ACTIVE_FIELD_NUMBER: _ClassVar[int]
-    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     ep_id: str
     stage: Stage
     active: bool
-    limit: int
-    def __init__(self, ep_id: _Optional[str] = ..., stage: _Optional[_Union[Stage, str]] = ..., active: _Optional[bool] = ..., limit: _Optional[int] = ...) -> None: ...
+    page_size: int
+    page_token: str
+    def __init__(self, ep_id: _Optional[str] = ..., stage: _Optional[_Union[Stage, str]] = ..., active: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class GetJobRequest(_message.Message):
     __slots__ = ("job_id",)
@@ -546,11 +583,21 @@ class ListDeadLettersRequest(_message.Message):
     job_id: str
     def __init__(self, job_id: _Optional[str] = ...) -> None: ...
 
-class CancelJobRequest(_message.Message):
-    __slots__ = ("job_id",)
+class WaitJobRequest(_message.Message):
+    __slots__ = ("job_id", "timeout_s")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_S_FIELD_NUMBER: _ClassVar[int]
     job_id: str
-    def __init__(self, job_id: _Optional[str] = ...) -> None: ...
+    timeout_s: float
+    def __init__(self, job_id: _Optional[str] = ..., timeout_s: _Optional[float] = ...) -> None: ...
+
+class CancelJobRequest(_message.Message):
+    __slots__ = ("job_id", "etag")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    etag: str
+    def __init__(self, job_id: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class RetryJobRequest(_message.Message):
     __slots__ = ("job_id", "request_id")
@@ -595,7 +642,7 @@ class WatchJobRequest(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., after_seq: _Optional[int] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("job_id", "ep_id", "episode_uid", "kind", "state", "profile", "requested_device", "allow_cpu_fallback", "force", "reused", "retry_of", "resume_of", "submitted_by", "execution_mode", "execution_place", "created_at", "started_at", "finished_at", "cancel_requested_at", "warnings", "error", "stages")
+    __slots__ = ("job_id", "ep_id", "episode_uid", "kind", "state", "profile", "requested_device", "allow_cpu_fallback", "force", "reused", "retry_of", "resume_of", "submitted_by", "execution_mode", "execution_place", "created_at", "started_at", "finished_at", "cancel_requested_at", "warnings", "error", "stages", "etag")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     EP_ID_FIELD_NUMBER: _ClassVar[int]
     EPISODE_UID_FIELD_NUMBER: _ClassVar[int]
@@ -618,6 +665,7 @@ class Job(_message.Message):
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     STAGES_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     ep_id: str
     episode_uid: str
@@ -640,7 +688,8 @@ class Job(_message.Message):
     warnings: _containers.RepeatedScalarFieldContainer[str]
     error: RunError
     stages: _containers.RepeatedCompositeFieldContainer[StageRun]
-    def __init__(self, job_id: _Optional[str] = ..., ep_id: _Optional[str] = ..., episode_uid: _Optional[str] = ..., kind: _Optional[_Union[JobKind, str]] = ..., state: _Optional[_Union[State, str]] = ..., profile: _Optional[_Union[Profile, str]] = ..., requested_device: _Optional[_Union[Device, str]] = ..., allow_cpu_fallback: _Optional[bool] = ..., force: _Optional[bool] = ..., reused: _Optional[bool] = ..., retry_of: _Optional[str] = ..., resume_of: _Optional[str] = ..., submitted_by: _Optional[str] = ..., execution_mode: _Optional[_Union[ExecutionMode, str]] = ..., execution_place: _Optional[_Union[ExecutionPlace, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_requested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[StageRun, _Mapping]]] = ...) -> None: ...
+    etag: str
+    def __init__(self, job_id: _Optional[str] = ..., ep_id: _Optional[str] = ..., episode_uid: _Optional[str] = ..., kind: _Optional[_Union[JobKind, str]] = ..., state: _Optional[_Union[State, str]] = ..., profile: _Optional[_Union[Profile, str]] = ..., requested_device: _Optional[_Union[Device, str]] = ..., allow_cpu_fallback: _Optional[bool] = ..., force: _Optional[bool] = ..., reused: _Optional[bool] = ..., retry_of: _Optional[str] = ..., resume_of: _Optional[str] = ..., submitted_by: _Optional[str] = ..., execution_mode: _Optional[_Union[ExecutionMode, str]] = ..., execution_place: _Optional[_Union[ExecutionPlace, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_requested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[StageRun, _Mapping]]] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class RunError(_message.Message):
     __slots__ = ("code", "message")
@@ -728,10 +777,12 @@ class Progress(_message.Message):
     def __init__(self, phase: _Optional[str] = ..., done: _Optional[float] = ..., total: _Optional[float] = ..., unit: _Optional[str] = ..., fraction: _Optional[float] = ..., rate: _Optional[float] = ..., fps: _Optional[float] = ..., eta_s: _Optional[float] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class JobList(_message.Message):
-    __slots__ = ("jobs",)
+    __slots__ = ("jobs", "next_page_token")
     JOBS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     jobs: _containers.RepeatedCompositeFieldContainer[Job]
-    def __init__(self, jobs: _Optional[_Iterable[_Union[Job, _Mapping]]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, jobs: _Optional[_Iterable[_Union[Job, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class DeadLetterList(_message.Message):
     __slots__ = ("dead_letters",)

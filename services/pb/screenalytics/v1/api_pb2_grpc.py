@@ -47,6 +47,11 @@ class EpisodesStub:
                 request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.GetEpisodeRequest.SerializeToString,
                 response_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Episode.FromString,
                 _registered_method=True)
+        self.UpdateEpisode = channel.unary_unary(
+                '/screenalytics.v1.Episodes/UpdateEpisode',
+                request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.UpdateEpisodeRequest.SerializeToString,
+                response_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Episode.FromString,
+                _registered_method=True)
         self.GetEpisodeStatus = channel.unary_unary(
                 '/screenalytics.v1.Episodes/GetEpisodeStatus',
                 request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.GetEpisodeStatusRequest.SerializeToString,
@@ -104,6 +109,13 @@ class EpisodesServicer:
 
     def GetEpisode(self, request, context):
         """One episode by its name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateEpisode(self, request, context):
+        """Say something about an episode. ABORTED when it has changed since that `etag`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -176,6 +188,11 @@ def add_EpisodesServicer_to_server(servicer, server):
             'GetEpisode': grpc.unary_unary_rpc_method_handler(
                     servicer.GetEpisode,
                     request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.GetEpisodeRequest.FromString,
+                    response_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Episode.SerializeToString,
+            ),
+            'UpdateEpisode': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateEpisode,
+                    request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.UpdateEpisodeRequest.FromString,
                     response_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Episode.SerializeToString,
             ),
             'GetEpisodeStatus': grpc.unary_unary_rpc_method_handler(
@@ -275,6 +292,33 @@ class Episodes:
             target,
             '/screenalytics.v1.Episodes/GetEpisode',
             services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.GetEpisodeRequest.SerializeToString,
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Episode.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateEpisode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/screenalytics.v1.Episodes/UpdateEpisode',
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.UpdateEpisodeRequest.SerializeToString,
             services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Episode.FromString,
             options,
             channel_credentials,
@@ -533,6 +577,11 @@ class JobsStub:
                 request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ListDeadLettersRequest.SerializeToString,
                 response_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.DeadLetterList.FromString,
                 _registered_method=True)
+        self.WaitJob = channel.unary_unary(
+                '/screenalytics.v1.Jobs/WaitJob',
+                request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.WaitJobRequest.SerializeToString,
+                response_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Job.FromString,
+                _registered_method=True)
         self.CancelJob = channel.unary_unary(
                 '/screenalytics.v1.Jobs/CancelJob',
                 request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.CancelJobRequest.SerializeToString,
@@ -592,6 +641,13 @@ class JobsServicer:
 
     def ListDeadLetters(self, request, context):
         """Tasks that get no further attempt, each with the reason and the last lines of its log.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WaitJob(self, request, context):
+        """The job once it has ended; or as it is after a while.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -661,6 +717,11 @@ def add_JobsServicer_to_server(servicer, server):
                     servicer.ListDeadLetters,
                     request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ListDeadLettersRequest.FromString,
                     response_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.DeadLetterList.SerializeToString,
+            ),
+            'WaitJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.WaitJob,
+                    request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.WaitJobRequest.FromString,
+                    response_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Job.SerializeToString,
             ),
             'CancelJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelJob,
@@ -802,6 +863,33 @@ class Jobs:
             '/screenalytics.v1.Jobs/ListDeadLetters',
             services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ListDeadLettersRequest.SerializeToString,
             services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.DeadLetterList.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WaitJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/screenalytics.v1.Jobs/WaitJob',
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.WaitJobRequest.SerializeToString,
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Job.FromString,
             options,
             channel_credentials,
             insecure,
