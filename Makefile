@@ -79,6 +79,7 @@ check: setup ## Format, lint, types, import boundaries, generated files, unit an
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(MAKE) --no-print-directory check-generated
+	@$(MAKE) --no-print-directory check-protos
 	@$(PYTEST) tests/unit tests/contract
 
 .PHONY: check-generated
@@ -93,6 +94,22 @@ check-generated: setup
 	done
 	@$(BIN)/python -m deploy.grafana.build --check
 	@$(BIN)/python -m deploy.helm.generate --check
+
+BUF := node_modules/.bin/buf
+
+protos/node_modules: protos/package-lock.json protos/package.json
+	@npm ci --prefix protos --no-audit --no-fund --silent && touch $@
+
+.PHONY: check-protos
+check-protos: ## Judge the protos: their style, and that no older client breaks (needs npm)
+	@if command -v npm >/dev/null; then \
+		$(MAKE) --silent --no-print-directory protos/node_modules && cd protos && $(BUF) lint && $(BUF) breaking --against baseline.binpb; \
+	elif [ "$$SCREENALYTICS_TEST__REQUIRE_ALL" = 1 ]; then echo "required and missing: npm, for buf" >&2; exit 1; \
+	else echo "not checked (needs npm): buf lint, buf breaking" >&2; fi
+
+.PHONY: release-protos
+release-protos: protos/node_modules ## Hold what follows to the protos as they are now: with a release
+	@cd protos && $(BUF) build --exclude-source-info --as-file-descriptor-set -o baseline.binpb
 
 .PHONY: protos
 protos: setup ## Generate services/pb from protos
