@@ -19,7 +19,7 @@ endif
 endif
 
 # What docs/generate_<name>.py makes from code.
-GENERATED_DOCS := settings.md profiles.md state-machine.md messages.md openapi.json
+GENERATED_DOCS := settings.md profiles.md state-machine.md messages.md licences.md openapi.json
 generator = docs/generate_$$(echo $${doc%.*} | tr - _).py
 
 PROTOS := $(shell find protos -name '*.proto')
@@ -113,6 +113,12 @@ docs: setup ## Generate the tables of docs that are made from code
 	done
 	@$(BIN)/python -m deploy.grafana.build
 	@$(BIN)/python -m deploy.helm.generate
+
+.PHONY: sbom
+sbom: setup ## Write the bill of materials of the environment, CycloneDX, to out/sbom.json
+	@mkdir -p $(OUT)
+	@$(BIN)/python deploy/images/sbom.py > $(OUT)/sbom.json
+	@echo $(OUT)/sbom.json
 
 .PHONY: record
 record: setup ## Write the messages of one real task into docs/architecture.md

@@ -85,7 +85,7 @@ async def cancel_job(tx: Transaction, job: Row) -> None:
 
 
 async def inputs_for(tx: Transaction, episode_uid: str, stage: Stage) -> tuple[list[ArtifactRef], set[Stage]]:
-    """(what the stage would read now, the stages whose output is missing for it)."""
+    """(what the stage would read now, the stages whose output is missing for it, or no longer kept)."""
     wanted = set(STAGES[stage].inputs)
     if not wanted:
         return [], set()
@@ -94,7 +94,8 @@ async def inputs_for(tx: Transaction, episode_uid: str, stage: Stage) -> tuple[l
     run_ids = [current[s]["run_id"] for s in producers if s in current]
     rows = await tx.all("artifacts_of_runs", run_ids=run_ids) if run_ids else []
     refs = [artifact_ref(row) for row in rows if row["kind"] in wanted]
-    return refs, {s for s in producers if s not in current}
+    removed = {Stage(row["stage"]) for row in rows if row["kind"] in wanted and row["removed_at"] is not None}
+    return refs, {s for s in producers if s not in current} | removed
 
 
 def artifact_ref(row: Row) -> ArtifactRef:
