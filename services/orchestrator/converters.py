@@ -172,7 +172,7 @@ def episode_edit(request: api_pb2.UpdateEpisodeRequest) -> tuple[EpisodeEdit, st
 
 
 def if_match(etag: str) -> IfMatch:
-    return [etag] if etag else None
+    return None if etag in ("", "*") else [etag]
 
 
 def seconds(request: Message, name: str, *, default: float) -> float:

@@ -256,3 +256,13 @@ async def test_a_job_is_waited_for_until_its_end_or_for_a_while(both: Served, rp
     assert (await waiting).state == api_pb2.STATE_SUCCEEDED
     late = await fault_of(rpcs("CancelJob", job_id=job_id, etag=as_it_is.etag))
     assert late[:2] == ("ABORTED", "precondition-failed")
+
+
+async def test_a_job_belongs_to_the_trace_of_the_call_that_made_it(both: Served, parts: Parts) -> None:
+    await parts.upload()
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    job = await Rpcs(both.grpc, metadata=(("traceparent", parent),))(
+        "SubmitJob", ep_id="show", device="DEVICE_CPU"
+    )
+    task = await parts.task(job.job_id)
+    assert task.traceparent.split("-")[1] == parent.split("-")[1]
