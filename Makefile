@@ -71,6 +71,15 @@ chart-models: $(CHART_MODELS)/node_modules ## Install the models by which tests 
 chart: setup chart-models ## Test the images, the Helm chart, its alerts and its dashboards
 	@$(PYTEST) tests/chart
 
+# A live system that a real Prometheus scrapes, its traces, logs, dashboards, rules and objectives.
+OBSERVABILITY := tests/chart/test_alerts.py tests/chart/test_dashboards.py tests/chart/test_processes.py \
+  tests/integration/test_metrics.py tests/integration/orchestrator/test_gauges.py tests/e2e/test_observability.py
+
+.PHONY: observability
+observability: setup ## Test metrics, dashboards, alerts, traces and logs, against a live system
+	@$(MAKE) --no-print-directory system-packages || true
+	@$(PYTEST) $(OBSERVABILITY)
+
 .PHONY: check
 check: setup ## Format, lint, types, import boundaries, generated files, unit and contract tests
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ." >&2; exit 1; }

@@ -1,8 +1,16 @@
 """A typed, synchronous client of the Screenalytics REST API."""
 
-from services.client.client import Client, Overrides
-from services.client.errors import ApiError, ApiUnavailable, ClientError, InvalidAddress, UnexpectedAnswer
+from services.client.client import Client
+from services.client.errors import (
+    ApiError,
+    ApiUnavailable,
+    ClientError,
+    InvalidAddress,
+    InvalidCredentials,
+    UnexpectedAnswer,
+)
 from services.client.events import JobEvent, LogLine, StageProgress, StateChange
+from services.client.overrides import Overrides
 from services.client.records import (
     Artifact,
     Episode,
@@ -22,6 +30,7 @@ from services.client.records import (
     Worker,
     WorkerModel,
 )
+from services.client.settings import ClientSettings
 
 __all__ = [
     "ApiError",
@@ -29,12 +38,14 @@ __all__ = [
     "Artifact",
     "Client",
     "ClientError",
+    "ClientSettings",
     "Episode",
     "EpisodeStatus",
     "Erasure",
     "Identity",
     "ImportedFile",
     "InvalidAddress",
+    "InvalidCredentials",
     "Job",
     "JobEvent",
     "JobState",

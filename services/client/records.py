@@ -55,6 +55,9 @@ class Episode:
     container: str | None
     created_at: datetime
     media_info: MediaInfo | None = None
+    title: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    etag: str | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,7 @@ class Job:
     warnings: tuple[str, ...] = ()
     error: RunError | None = None
     stages: tuple[StageRun, ...] = ()
+    etag: str | None = None
 
     @property
     def has_ended(self) -> bool:

@@ -45,6 +45,7 @@ from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.results import ResultConsumer
 from services.orchestrator.retention import Retention
 from services.orchestrator.settings import OrchestratorSettings
+from services.orchestrator.stale_gauge import StaleGauge
 from services.orchestrator.successors import Successors
 from services.orchestrator.watch import JobWatch
 
@@ -95,6 +96,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             eraser.run(),
             Retention(database, store, erasures, names, settings.retention).run(),
             StateGauges(database).run(),
+            StaleGauge(database, catalog).run(),
         ]
         core = _core(
             settings,

@@ -21,9 +21,10 @@ from services.kit.messages import (
 from services.kit.stages import STAGES, Stage
 from services.orchestrator.database import Row, Transaction
 from services.orchestrator.events import append_event
-from services.orchestrator.lifecycle import ACTIVE, State
+from services.orchestrator.lifecycle import ACTIVE, TERMINAL, State
 from services.orchestrator.settings import JobsSettings
 from services.orchestrator.taskgraph import NewTask
+from services.orchestrator.throughput import count_end
 
 
 async def move_job(tx: Transaction, job_id: str, state: State, *, error: tuple[str, str] | None = None) -> None:
@@ -31,6 +32,8 @@ async def move_job(tx: Transaction, job_id: str, state: State, *, error: tuple[s
     await tx.run("move_job", job_id=job_id, state=state, error_code=code, error_message=message)
     payload = {"state": state, "reason": message or ""}
     await append_event(tx, job_id, "state", payload)
+    if state in TERMINAL:
+        count_end(tx, state, code)
 
 
 async def move_run(

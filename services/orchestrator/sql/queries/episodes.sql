@@ -27,6 +27,10 @@ UPDATE episodes SET media_uri = %(media_uri)s, media_removed_at = NULL
 WHERE episode_uid = %(episode_uid)s AND media_removed_at IS NOT NULL
 RETURNING *;
 
+-- name: newest_episodes
+SELECT * FROM episodes WHERE superseded_at IS NULL AND trashed_at IS NULL
+ORDER BY created_at DESC LIMIT %(limit)s;
+
 -- name: lock_current_episode
 SELECT * FROM episodes
 WHERE ep_id = %(ep_id)s AND superseded_at IS NULL AND trashed_at IS NULL FOR NO KEY UPDATE;

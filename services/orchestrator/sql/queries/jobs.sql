@@ -70,7 +70,7 @@ SELECT j.*, e.ep_id FROM jobs j JOIN episodes e USING (episode_uid)
 WHERE job_id = %(job_id)s FOR UPDATE OF j;
 
 -- name: lock_job_of_task
-SELECT j.*, e.ep_id FROM jobs j JOIN episodes e USING (episode_uid)
+SELECT j.*, e.ep_id, extract(epoch FROM now() - j.created_at)::float8 AS age_s FROM jobs j JOIN episodes e USING (episode_uid)
 WHERE job_id = (SELECT t.job_id FROM tasks t WHERE t.task_id = %(task_id)s) FOR UPDATE OF j;
 
 -- name: lock_run_of_task
