@@ -37,6 +37,7 @@ class StoreSettings(Group):
 
 
 FolderSetting = Annotated[Path | None, AfterValidator(lambda p: None if p is None or p == Path() else p)]
+FileSetting = FolderSetting
 
 
 class ModelsSettings(Group):

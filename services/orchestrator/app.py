@@ -17,6 +17,13 @@ from services.kit.errors import PortInUse, SystemUnavailable
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.stored_overlay import load_catalog
 from services.kit.object_store import ObjectStore
+from services.orchestrator.access.audit import AuditLog
+from services.orchestrator.access.exposure import Exposure, exposure
+from services.orchestrator.access.gate import Gate
+from services.orchestrator.access.keys import ApiKeys
+from services.orchestrator.access.rate import CallRate
+from services.orchestrator.access.tokens import TokenVerifier
+from services.orchestrator.access.uploads import UploadAllowance
 from services.orchestrator.claims import ClaimDesk
 from services.orchestrator.collector import ArtifactCollector
 from services.orchestrator.core import Core
@@ -54,6 +61,9 @@ class _Server(uvicorn.Server):
 
 
 async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
+    who_may_connect = _exposure(settings)  # before anything is opened
+    if who_may_connect.is_open and not who_may_connect.is_local:
+        log.warning("whoever can connect may do everything: SCREENALYTICS_ACCESS__ALLOW_ANYONE_WHO_CAN_CONNECT")
     catalog = await asyncio.to_thread(load_catalog, settings, with_files=False)
     store = ObjectStore(settings.store.url, options=settings.store.options)
     async with _database(settings) as database, _bus(settings) as nc:
@@ -81,6 +91,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             StateGauges(database).run(),
         ]
         core = _core(settings, database, store, catalog, feed=feed, registry=registry, readiness=readiness)
+        agents.append(core.audit.run())
         await _run_until(stop, agents, _server(http_api.build(core), settings), readiness)
 
 
@@ -95,6 +106,8 @@ def _core(
     readiness: Readiness,
 ) -> Core:
     jobs = Jobs(database, catalog, settings, store)
+    keys = ApiKeys(database, remember_s=settings.access.key_cache_s)
+    audit = AuditLog(database, settings.access.audit_retention_days)
     return Core(
         episodes=Episodes(database, store, settings.media, settings.disk),
         imports=Imports(database, store, settings.imports),
@@ -106,6 +119,30 @@ def _core(
         registry=registry,
         readiness=readiness,
         catalog=catalog,
+        gate=_gate(settings, database, keys, audit),
+        keys=keys,
+        audit=audit,
+    )
+
+
+def _exposure(settings: OrchestratorSettings) -> Exposure:
+    """Raises `InvalidSettings`."""
+    return exposure(
+        settings.access.mode,
+        [settings.http.host],
+        allow_anyone_who_can_connect=settings.access.allow_anyone_who_can_connect,
+    )
+
+
+def _gate(settings: OrchestratorSettings, database: Database, keys: ApiKeys, audit: AuditLog) -> Gate:
+    access = settings.access
+    return Gate(
+        exposure=_exposure(settings),
+        keys=keys,
+        tokens=TokenVerifier.of(settings.oidc),
+        rate=CallRate(access.calls_per_second, access.call_burst),
+        uploads=UploadAllowance(database, access.upload_bytes_per_day),
+        audit=audit,
     )
 
 

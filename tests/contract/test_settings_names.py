@@ -26,6 +26,11 @@ _SAMPLES: dict[str, str] = {
     "SCREENALYTICS_WORKER__SCRATCH_DIR": "/elsewhere",
     "SCREENALYTICS_LOG__LEVEL": "DEBUG",
     "SCREENALYTICS_ROUTES__DECLARED": '["cluster/cpu"]',
+    "SCREENALYTICS_ACCESS__MODE": "required",
+    "SCREENALYTICS_OIDC__ALGORITHMS": '["EdDSA"]',
+    "SCREENALYTICS_OIDC__JWKS_URL": "https://elsewhere/keys",
+    "SCREENALYTICS_OIDC__JWKS_FILE": "/elsewhere",
+    "SCREENALYTICS_OIDC__CA_FILE": "/elsewhere",
 }
 
 
