@@ -3,11 +3,13 @@
 ScreenalyticsError
 |-- InvalidInput                 2  the caller must change the request
 |   |-- InvalidRequest
+|   |   `-- InvalidPageToken
 |   |-- InvalidMedia
 |   |-- DamagedFile              (a file of the older system that cannot be imported)
 |   |-- NotFound
 |   |-- Conflict
 |   |   `-- ZeroRows             (what the stage would work on is empty)
+|   |-- PreconditionFailed       (what the caller has seen is no longer so)
 |   |-- IdempotencyKeyReused
 |   |-- InvalidSettings
 |   |-- Unauthenticated          (no credential, or none that is valid)
@@ -64,6 +66,11 @@ class InvalidRequest(InvalidInput):
     title = "The request is not valid"
 
 
+class InvalidPageToken(InvalidRequest):
+    code = "invalid-page-token"
+    title = "The page token is not one of this query"
+
+
 class InvalidMedia(InvalidInput):
     code = "invalid-media"
     title = "The file is not a video that can be used"
@@ -93,6 +100,13 @@ class Conflict(InvalidInput):
 class ZeroRows(Conflict):
     code = "zero-rows"
     title = "There is nothing to work on"
+
+
+class PreconditionFailed(InvalidInput):
+    code = "precondition-failed"
+    title = "The resource has changed since it was read"
+    http_status = 412
+    grpc_status = "ABORTED"
 
 
 class IdempotencyKeyReused(InvalidInput):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from services.kit.settings import DiskSettings, FileSetting, Group, ServiceSettings
+from services.kit.settings import DiskSettings, Group, PathSetting, ServiceSettings
 from services.orchestrator.access.exposure import AccessMode
 
 Route = Annotated[str, StringConstraints(pattern=r"^(detect_track|faces_embed|cluster)/(cuda|cpu)$")]
@@ -89,8 +89,8 @@ class OidcSettings(Group):
     audience: str = ""
     algorithms: tuple[Algorithm, ...] = Field(default=("RS256", "ES256"), min_length=1)
     jwks_url: str = Field(default="", pattern=r"^(https://.+|http://(127\.0\.0\.1|localhost|\[::1\])[:/].*)?$")
-    jwks_file: FileSetting = None
-    ca_file: FileSetting = None
+    jwks_file: PathSetting = None
+    ca_file: PathSetting = None
     refresh_at_most_every_s: float = Field(default=30.0, ge=0)
     scopes_claim: str = "scope"
     scopes_prefix: str = ""

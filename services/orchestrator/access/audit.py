@@ -20,6 +20,7 @@ from prometheus_client import Counter
 from services.kit.errors import SystemUnavailable
 from services.orchestrator.access.api_key import is_key_id
 from services.orchestrator.database import Database, Row
+from services.orchestrator.paging import Page, PageRequest, begin_after, page_of
 
 log = logging.getLogger(__name__)
 
@@ -79,13 +80,20 @@ class AuditLog:
         self._waiting.append(entry)
 
     async def entries(
-        self, *, who: str | None, operation: str | None, resource: str | None, before: int | None, limit: int
-    ) -> list[Row]:
+        self, page: PageRequest, *, who: str | None, operation: str | None, resource: str | None
+    ) -> Page[Row]:
         """The newest first. `resource` as in the API's own paths, such as `episodes/film`."""
-        hashed = None if resource is None else await self.resource(*_parted(resource))
-        return await self._database.read(
-            "audit_entries", who=who, operation=operation, resource=hashed, before=before, limit=limit
+        query = {"who": who, "operation": operation, "resource": resource}
+        after = begin_after(page, query, parts=1)
+        rows = await self._database.read(
+            "audit_entries",
+            who=who,
+            operation=operation,
+            resource=None if resource is None else await self.resource(*_parted(resource)),
+            before=None if after is None else int(after[0]),
+            limit=page.limit + 1,
         )
+        return page_of(rows, page, query, lambda row: (str(row["audit_id"]),))
 
     async def run(self) -> None:
         """Writes what was noted until it is cancelled, and then what is left."""

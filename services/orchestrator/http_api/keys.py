@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.orchestrator import answers
 from services.orchestrator.access.audit import AuditLog
 from services.orchestrator.access.keys import ApiKeys, IssuedKey
 from services.orchestrator.database import Row, as_json
+from services.orchestrator.http_api.description import Described, header
+from services.orchestrator.http_api.pages import Pages
 from services.orchestrator.operations import Scope
 
 _KEY_FIELDS = ("key_id", "name", "created_by")
 _KEY_TIMES = ("created_at", "rotated_at", "expires_at", "last_used_at", "revoked_at")
 _ENTRY_FIELDS = ("at", "who", "operation", "resource", "outcome", "request_id", "remote")
 _A_DAY_S = 86_400
+_MADE: Described = {201: {"headers": {"Location": header("Of the key.", format="uri-reference")}}}
 
 
 class NewKey(BaseModel):
@@ -52,7 +56,7 @@ def _issued(key: IssuedKey) -> dict[str, Any]:
 def routes(keys: ApiKeys, audit: AuditLog) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["access"])
 
-    @router.post("/keys", status_code=201)
+    @router.post("/keys", status_code=201, response_model=answers.IssuedApiKey, responses=_MADE)
     async def create_key(body: NewKey, request: Request, response: Response) -> dict[str, Any]:
         """The answer holds the key itself, `key`: it is shown this once and kept nowhere."""
         made = await keys.create(
@@ -65,40 +69,29 @@ def routes(keys: ApiKeys, audit: AuditLog) -> APIRouter:
         response.headers["Cache-Control"] = "no-store"
         return _issued(made)
 
-    @router.get("/keys")
+    @router.get("/keys", response_model=answers.ApiKeyList)
     async def list_keys() -> dict[str, Any]:
         return {"keys": [key_shown(row) for row in await keys.list()]}
 
-    @router.post("/keys/{key_id}:revoke")
+    @router.post("/keys/{key_id}:revoke", response_model=answers.ApiKey)
     async def revoke_key(key_id: str) -> dict[str, Any]:
         """From now on; other replicas follow within `SCREENALYTICS_ACCESS__KEY_CACHE_S`."""
         return key_shown(await keys.revoke(key_id))
 
-    @router.post("/keys/{key_id}:rotate")
+    @router.post("/keys/{key_id}:rotate", response_model=answers.IssuedApiKey)
     async def rotate_key(key_id: str, response: Response, body: Rotation | None = None) -> dict[str, Any]:
         """A new secret under the same id, shown this once."""
         overlap_s = (body or Rotation()).overlap_s
         response.headers["Cache-Control"] = "no-store"
         return _issued(await keys.rotate(key_id, overlap=timedelta(seconds=overlap_s)))
 
-    @router.get("/audit")
+    @router.get("/audit", response_model=answers.AuditPage)
     async def list_audit(
-        who: str | None = None,
-        operation: str | None = None,
-        resource: str | None = None,
-        page_token: Annotated[str, Query(pattern=r"^[0-9]{0,18}$")] = "",
-        page_size: Annotated[int, Query(ge=1, le=500)] = 100,
+        pages: Pages, who: str | None = None, operation: str | None = None, resource: str | None = None
     ) -> dict[str, Any]:
         """The newest first. `resource` is asked for by its name (`jobs/ID`, `episodes/EP_ID`, `keys/ID`)."""
-        rows = await audit.entries(
-            who=who,
-            operation=operation,
-            resource=resource,
-            before=int(page_token) if page_token else None,
-            limit=page_size,
-        )
-        token = str(rows[-1]["audit_id"]) if len(rows) == page_size else ""
-        shown = [{name: as_json(row[name]) for name in _ENTRY_FIELDS} for row in rows]
-        return {"entries": shown, "next_page_token": token}
+        page = await audit.entries(pages, who=who, operation=operation, resource=resource)
+        shown = [{name: as_json(row[name]) for name in _ENTRY_FIELDS} for row in page.items]
+        return {"entries": shown, "next_page_token": page.next_page_token}
 
     return router
