@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from services.cli.job_app import job_app
+from services.cli.key_app import key_app
 from services.cli.models.app import models
 from services.cli.options import (
     ApiOption,
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 app.add_typer(job_app)
 app.add_typer(models, name="models")
+app.add_typer(key_app, name="keys")
 
 
 @app.command(epilog="Example:  screenalytics run film.mp4 --device cpu --profile low_power")

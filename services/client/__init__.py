@@ -1,14 +1,25 @@
 """A typed, synchronous client of the Screenalytics REST API."""
 
-from services.client.client import Client, Overrides
-from services.client.errors import ApiError, ApiUnavailable, ClientError, InvalidAddress, UnexpectedAnswer
+from services.client.client import Client
+from services.client.errors import (
+    ApiError,
+    ApiUnavailable,
+    ClientError,
+    InvalidAddress,
+    InvalidCredentials,
+    UnexpectedAnswer,
+)
 from services.client.events import JobEvent, LogLine, StageProgress, StateChange
+from services.client.keys import ApiKeys
+from services.client.overrides import Overrides
 from services.client.records import (
+    ApiKey,
     Artifact,
     Episode,
     EpisodeStatus,
     Identity,
     ImportedFile,
+    IssuedApiKey,
     Job,
     JobState,
     MediaInfo,
@@ -20,18 +31,24 @@ from services.client.records import (
     Worker,
     WorkerModel,
 )
+from services.client.settings import ClientSettings
 
 __all__ = [
     "ApiError",
+    "ApiKey",
+    "ApiKeys",
     "ApiUnavailable",
     "Artifact",
     "Client",
     "ClientError",
+    "ClientSettings",
     "Episode",
     "EpisodeStatus",
     "Identity",
     "ImportedFile",
     "InvalidAddress",
+    "InvalidCredentials",
+    "IssuedApiKey",
     "Job",
     "JobEvent",
     "JobState",

@@ -55,6 +55,9 @@ class Episode:
     container: str | None
     created_at: datetime
     media_info: MediaInfo | None = None
+    title: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    etag: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,7 @@ class Job:
     warnings: tuple[str, ...] = ()
     error: RunError | None = None
     stages: tuple[StageRun, ...] = ()
+    etag: str | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -254,6 +258,29 @@ class Worker:
     health_port: int | None = None
     version: str | None = None
     last_seen_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """`previous_secret_until`: how long the secret before the last rotation works on."""
+
+    key_id: str
+    name: str
+    scopes: list[str]
+    created_by: str
+    created_at: datetime
+    rotated_at: datetime | None = None
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+    previous_secret_until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class IssuedApiKey(ApiKey):
+    """`key` is shown this once and kept nowhere."""
+
+    key: str
 
 
 def parse(cls: type[T], value: Any) -> T:

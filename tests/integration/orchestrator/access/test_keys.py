@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -132,3 +133,36 @@ async def test_the_first_key_is_made_from_the_database_alone_and_only_once(
     assert '"code": "conflict"' in second.stderr
     another = await asyncio.to_thread(bootstrap, parts.database.dsn, "--another", "--name", "two")
     assert another.returncode == 0, another.stderr
+
+
+def command(api: httpx.AsyncClient, token: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {"SCREENALYTICS_API__URL": str(api.base_url), "SCREENALYTICS_CLIENT__TOKEN": token}
+    return subprocess.run(
+        [sys.executable, "-m", "services.cli", "keys", *arguments],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+async def test_the_command_makes_lists_rotates_and_revokes_keys(secured: httpx.AsyncClient, keys: Keys) -> None:
+    admin = await keys.text(Scope.ADMIN)
+
+    async def told(*arguments: str) -> dict[str, object]:
+        done = await asyncio.to_thread(command, secured, admin, *arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return dict(json.loads(done.stdout.splitlines()[-1]))
+
+    key = await told("create", "--name", "ci", "--scope", "read", "--expires-in-days", "1")
+    assert await status(secured, str(key["key"])) == 200
+    new = await told("rotate", str(key["key_id"]), "--overlap-hours", "0")
+    assert [await status(secured, str(k["key"])) for k in (key, new)] == [401, 200]
+    assert (await told("revoke", str(key["key_id"])))["revoked_at"]
+    assert await status(secured, str(new["key"])) == 401
+    listed = await told("list")
+    assert str(key["key_id"]) in str(listed)
+    assert str(new["key"]) not in str(listed)
+    refused = await asyncio.to_thread(command, secured, str(new["key"]), "list")
+    assert refused.returncode == 2
+    assert "not valid" in refused.stderr
