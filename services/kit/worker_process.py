@@ -12,8 +12,8 @@ from pathlib import Path
 
 from nats.aio.client import Client
 
-from services.kit import bus
 from services.kit.attempt import in_daemon_thread
+from services.kit.bus_connection import connect
 from services.kit.errors import AcceleratorUnavailable, InferenceUnavailable, InvalidSettings, ModelUnusable
 from services.kit.health import serve_health
 from services.kit.inference.catalog import Catalog
@@ -72,7 +72,7 @@ async def serve_worker(
         ready=health.readiness_fault,
         registry=metrics.registry,
     ):
-        nc = await bus.connect(settings.nats.url, name=handler.stage)
+        nc = await connect(settings.nats, name=handler.stage)
         presence = Presence(
             nc, stage=handler.stage, pool=pool, thread_cap=cap, health_port=settings.health.port
         )

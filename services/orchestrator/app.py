@@ -12,7 +12,8 @@ import uvicorn
 from fastapi import FastAPI
 from nats.aio.client import Client
 
-from services.kit import bus
+from services.kit.bus_connection import connect
+from services.kit.bus_permissions import ORCHESTRATOR
 from services.kit.errors import PortInUse, SystemUnavailable
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.stored_overlay import load_catalog
@@ -162,7 +163,7 @@ async def _database(settings: OrchestratorSettings) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def _bus(settings: OrchestratorSettings) -> AsyncIterator[Client]:
-    nc = await bus.connect(settings.nats.url, name="orchestrator")
+    nc = await connect(settings.nats, name=ORCHESTRATOR)
     try:
         yield nc
     finally:

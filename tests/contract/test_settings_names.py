@@ -32,6 +32,10 @@ _SAMPLES: dict[str, str] = {
     "SCREENALYTICS_TRACES__CA_FILE": "/elsewhere",
     "SCREENALYTICS_ROUTES__DECLARED": '["cluster/cpu"]',
     "SCREENALYTICS_ACCESS__MODE": "required",
+    **{
+        f"SCREENALYTICS_NATS__{field}": "/elsewhere"
+        for field in ("CREDS_FILE", "NKEY_SEED_FILE", "TLS_CA_FILE", "TLS_CERT_FILE", "TLS_KEY_FILE")
+    },
     "SCREENALYTICS_OIDC__ALGORITHMS": '["EdDSA"]',
     "SCREENALYTICS_OIDC__JWKS_URL": "https://elsewhere/keys",
     "SCREENALYTICS_OIDC__JWKS_FILE": "/elsewhere",
