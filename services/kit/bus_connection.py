@@ -28,6 +28,7 @@ _PATIENCE: dict[str, Any] = {
     "max_outstanding_pings": 2,
 }
 _REFUSED = "authorization violation"
+_NO_TLS = "the server offers no TLS"
 
 
 class _TlsClient(Client):
@@ -36,7 +37,7 @@ class _TlsClient(Client):
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         if initial_connection:
             if not info.get("tls_required") and not info.get("tls_available"):
-                raise NatsError("the server offers no TLS")
+                raise NatsError(_NO_TLS)
             self._server_info["tls_required"] = True
         await super()._process_info(info, initial_connection=initial_connection)
 
@@ -74,7 +75,7 @@ async def connect(
 
 
 class _Watched:
-    """What the library says of the connection. Before the first one, refused credentials end the attempts."""
+    """What the library says of the connection. Before there is one, what no attempt can mend ends them."""
 
     def __init__(self, on_reconnect: Callable[[], Awaitable[None]] | None) -> None:
         self.has_connected = False
@@ -84,7 +85,7 @@ class _Watched:
     async def on_error(self, error: Exception) -> None:
         log.debug("nats: %s", error or type(error).__name__)
         self._last = error
-        if not self.has_connected and _REFUSED in str(error).lower():
+        if not self.has_connected and _is_final(error):
             raise NatsError(str(error))
 
     async def on_disconnect(self) -> None:
@@ -106,6 +107,11 @@ class _Watched:
             )
         reason = str(self._last or error) or "no connection"
         return SystemUnavailable(f"NATS does not answer at {where}: {reason}")
+
+
+def _is_final(error: Exception) -> bool:
+    is_untrusted = isinstance(error, ssl.SSLCertVerificationError)
+    return is_untrusted or _NO_TLS in str(error) or _REFUSED in str(error).lower()
 
 
 def _without_login(url: str) -> str:

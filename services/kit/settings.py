@@ -90,8 +90,16 @@ class ThreadsSettings(Group):
     max_cpu: int | None = Field(default=None, ge=1)
 
 
-class HealthSettings(Group):
+class ListenerSettings(Group):
+    """`tls_cert_file` (PEM, the chain): only TLS is spoken. `tls_client_ca_file`: clients need one of it."""
+
     host: str = "127.0.0.1"
+    tls_cert_file: PathSetting = None
+    tls_key_file: PathSetting = None
+    tls_client_ca_file: PathSetting = None
+
+
+class HealthSettings(ListenerSettings):
     port: int = Field(default=9100, ge=0, le=65535)
 
 

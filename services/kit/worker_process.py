@@ -27,6 +27,7 @@ from services.kit.settings import WorkerSettings
 from services.kit.stages import StageHandler
 from services.kit.telemetry import WorkerMetrics
 from services.kit.threads import apply_cap, available_cores, thread_cap
+from services.kit.tls import listener_context
 from services.kit.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ async def serve_worker(
         live=health.liveness_fault,
         ready=health.readiness_fault,
         registry=metrics.registry,
+        tls=listener_context(settings.health),
     ):
         nc = await connect(settings.nats, name=handler.stage)
         presence = Presence(

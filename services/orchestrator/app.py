@@ -18,6 +18,7 @@ from services.kit.errors import PortInUse, SystemUnavailable
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.stored_overlay import load_catalog
 from services.kit.object_store import ObjectStore
+from services.kit.tls import listener_context
 from services.orchestrator.access.audit import AuditLog
 from services.orchestrator.access.exposure import Exposure, exposure
 from services.orchestrator.access.gate import Gate
@@ -171,6 +172,7 @@ async def _bus(settings: OrchestratorSettings) -> AsyncIterator[Client]:
 
 
 def _server(api: FastAPI, settings: OrchestratorSettings) -> uvicorn.Server:
+    tls = listener_context(settings.http)
     config = uvicorn.Config(
         api,
         host=settings.http.host,
@@ -179,6 +181,7 @@ def _server(api: FastAPI, settings: OrchestratorSettings) -> uvicorn.Server:
         access_log=False,
         timeout_graceful_shutdown=3,
         lifespan="off",
+        ssl_context_factory=None if tls is None else lambda *_: tls,
     )
     return _Server(config)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from services.kit.settings import DiskSettings, Group, PathSetting, ServiceSettings
+from services.kit.settings import DiskSettings, Group, ListenerSettings, PathSetting, ServiceSettings
 from services.orchestrator.access.exposure import AccessMode
 
 Route = Annotated[str, StringConstraints(pattern=r"^(detect_track|faces_embed|cluster)/(cuda|cpu)$")]
@@ -20,8 +20,7 @@ class PostgresSettings(Group):
     migrate_at_start: bool = True
 
 
-class HttpSettings(Group):
-    host: str = "127.0.0.1"
+class HttpSettings(ListenerSettings):
     port: int = Field(default=8080, ge=0, le=65535)
 
 

@@ -33,6 +33,11 @@ _SAMPLES: dict[str, str] = {
     "SCREENALYTICS_ROUTES__DECLARED": '["cluster/cpu"]',
     "SCREENALYTICS_ACCESS__MODE": "required",
     **{
+        f"SCREENALYTICS_{listener}__TLS_{file}_FILE": "/elsewhere"
+        for listener in ("HTTP", "GRPC", "HEALTH")
+        for file in ("CERT", "KEY", "CLIENT_CA")
+    },
+    **{
         f"SCREENALYTICS_NATS__{field}": "/elsewhere"
         for field in ("CREDS_FILE", "NKEY_SEED_FILE", "TLS_CA_FILE", "TLS_CERT_FILE", "TLS_KEY_FILE")
     },
