@@ -20,6 +20,7 @@ from services.kit.settings import NatsSettings
 log = logging.getLogger(__name__)
 
 _FIRST_CONNECTION_WITHIN_S = 5.0
+_CLOSED_WITHIN_S = 1.0
 _PATIENCE: dict[str, Any] = {
     "max_reconnect_attempts": -1,
     "reconnect_time_wait": 0.25,
@@ -67,8 +68,9 @@ async def connect(
                 **_credentials(settings),
             )
     except (NatsError, OSError) as error:
-        with suppress(NatsError, OSError):
-            await client.close()
+        with suppress(NatsError, OSError):  # a timeout is an OSError; a half-made TLS connection can hang
+            async with asyncio.timeout(_CLOSED_WITHIN_S):
+                await client.close()
         raise seen.failure(settings.url, error) from error
     seen.has_connected = True
     return client

@@ -19,6 +19,7 @@ ScreenalyticsError
 |-- SystemUnavailable            4  a part of the system does not answer or cannot start
 |   |-- InferenceUnavailable     (the inference server does not answer)
 |   |-- RateLimited              (the caller has used up what it may do for now)
+|   |-- DeadlineExceeded         (a call took longer than it may)
 |   |-- AlreadyRunning
 |   |-- PortInUse
 |   |-- InsufficientDisk         (what is asked for would not fit)
@@ -171,6 +172,13 @@ class RateLimited(SystemUnavailable):
     def __init__(self, message: str, *, retry_after_s: float = 1.0, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.retry_after_s = retry_after_s
+
+
+class DeadlineExceeded(SystemUnavailable):
+    code = "deadline-exceeded"
+    title = "The call took longer than it may"
+    http_status = 504
+    grpc_status = "DEADLINE_EXCEEDED"
 
 
 class AlreadyRunning(SystemUnavailable):

@@ -30,7 +30,11 @@ class Operation:
 
     @property
     def is_change(self) -> bool:
-        return not self.rest.startswith("GET ")
+        return not self.rest.startswith("GET ") and self.scope is not Scope.READ
+
+    @property
+    def grpc_name(self) -> str:
+        return "".join(word.capitalize() for word in self.name.split("_"))
 
 
 _UPLOAD = "a body that is streamed to the store"

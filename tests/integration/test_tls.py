@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
 import trustme
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from services.client import ApiUnavailable, Client
@@ -25,7 +27,7 @@ from services.local.nats import EmbeddedNats, binary
 from services.local.ports import LOOPBACK, choose_ports
 from services.local.readiness import http_obstacle, running_server
 from services.orchestrator.app import serve
-from services.orchestrator.settings import HttpSettings
+from services.orchestrator.settings import GrpcSettings, HttpSettings
 from tests.integration.parts import Parts, until
 
 
@@ -62,6 +64,12 @@ class Certificates:
             context.load_cert_chain(self.client_cert, self.client_key)
         return context
 
+    def of_grpc(self, *, with_certificate: bool) -> grpc.ChannelCredentials:
+        own = (
+            (self.client_key.read_bytes(), self.client_cert.read_bytes()) if with_certificate else (None, None)
+        )
+        return grpc.ssl_channel_credentials(self.ca.read_bytes(), *own)
+
 
 @pytest.fixture
 def ours(tmp_path: Path) -> Certificates:
@@ -92,13 +100,14 @@ def assert_is_guarded(port: int, ours: Certificates, strange: Certificates, *, a
 
 
 @pytest.mark.parametrize("asks_clients", [False, True])
-async def test_the_http_listener(
+async def test_the_listeners_of_the_api(
     parts: Parts, nats_server: EmbeddedNats, ours: Certificates, strange: Certificates, asks_clients: bool
 ) -> None:
-    port = choose_ports(1)[0]
+    port, grpc_port = choose_ports(2)
     settings = parts.settings.model_copy(
         update={
             "http": HttpSettings(host=LOOPBACK, port=port, **ours.listener(asks_clients=asks_clients)),
+            "grpc": GrpcSettings(host=LOOPBACK, port=grpc_port, **ours.listener(asks_clients=asks_clients)),
             "nats": NatsSettings(url=nats_server.url),
         }
     )
@@ -112,11 +121,36 @@ async def test_the_http_listener(
 
         await until(answers)
         await asyncio.to_thread(assert_is_guarded, port, ours, strange, asks_clients=asks_clients)
+        await assert_grpc_is_guarded(grpc_port, ours, strange, asks_clients=asks_clients)
         if not asks_clients:
             await asyncio.to_thread(assert_the_client_is_guarded, port, ours, strange)
     finally:
         stop.set()
         await serving
+
+
+async def assert_grpc_is_guarded(
+    port: int, ours: Certificates, strange: Certificates, *, asks_clients: bool
+) -> None:
+    async def answers(credentials: grpc.ChannelCredentials | None) -> bool:
+        address, options = f"{LOOPBACK}:{port}", [("grpc.enable_http_proxy", 0)]
+        made = (
+            grpc.aio.insecure_channel(address, options=options)
+            if credentials is None
+            else grpc.aio.secure_channel(address, credentials, options=options)
+        )
+        async with made as channel:
+            try:
+                await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+            except grpc.aio.AioRpcError:
+                return False
+            return True
+
+    assert await answers(ours.of_grpc(with_certificate=asks_clients))
+    assert not await answers(strange.of_grpc(with_certificate=True))
+    assert not await answers(None)
+    if asks_clients:
+        assert not await answers(ours.of_grpc(with_certificate=False))
 
 
 def assert_the_client_is_guarded(port: int, ours: Certificates, strange: Certificates) -> None:
