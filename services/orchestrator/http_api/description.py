@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from services.orchestrator.answers import Problem
+from services.orchestrator.http_api import security
 
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _ERROR = {
@@ -66,4 +67,4 @@ def _with_problems(described: dict[str, Any]) -> dict[str, Any]:
         for call in calls.values():
             call["responses"].pop("422", None)
             call["responses"]["default"] = _ERROR
-    return described
+    return security.describe(described)
