@@ -20,9 +20,11 @@ from services.client.records import (
     Artifact,
     Episode,
     EpisodeStatus,
+    Erasure,
     Identity,
     ImportedFile,
     Job,
+    TrashedEpisode,
     Why,
     Worker,
     parse,
@@ -163,6 +165,20 @@ class Client:
 
     def imported_files(self, ep_id: str) -> list[ImportedFile]:
         return parse_each(ImportedFile, self._get(_episode(ep_id, "imports")), "files")
+
+    def erase(self, ep_id: str) -> Erasure:
+        """Erase everything of an episode, for good. The receipt is done when nothing more can turn up."""
+        return parse(Erasure, self._transport.call(Call("DELETE", _episode(ep_id))).json())
+
+    def erasure(self, erasure_id: str) -> Erasure:
+        return parse(Erasure, self._get(f"/v1/erasures/{quote(erasure_id, safe='')}"))
+
+    def trash(self, ep_id: str) -> TrashedEpisode:
+        """Hide an episode and cancel its jobs; it is erased once its time in the trash is over."""
+        return parse(TrashedEpisode, self._transport.call(Call("POST", f"{_episode(ep_id)}:trash")).json())
+
+    def restore(self, ep_id: str) -> Episode:
+        return parse(Episode, self._transport.call(Call("POST", f"{_episode(ep_id)}:restore")).json())
 
     def submit(
         self,

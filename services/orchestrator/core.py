@@ -10,6 +10,7 @@ from services.orchestrator.access.gate import Gate
 from services.orchestrator.access.keys import ApiKeys
 from services.orchestrator.downloads import Downloads
 from services.orchestrator.episodes import Episodes
+from services.orchestrator.erasures import Erasures
 from services.orchestrator.imports import Imports
 from services.orchestrator.inquiry import Inquiry
 from services.orchestrator.jobs import Jobs
@@ -24,6 +25,7 @@ from services.orchestrator.watch import JobWatch
 class Core:
     episodes: Episodes
     imports: Imports
+    erasures: Erasures
     jobs: Jobs
     successors: Successors
     records: Records
