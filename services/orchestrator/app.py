@@ -24,6 +24,8 @@ from services.orchestrator.database import Database
 from services.orchestrator.downloads import Downloads
 from services.orchestrator.endings import end_tasks
 from services.orchestrator.episodes import Episodes
+from services.orchestrator.eraser import Eraser
+from services.orchestrator.erasures import Erasures
 from services.orchestrator.feed import JobFeed
 from services.orchestrator.gauges import StateGauges
 from services.orchestrator.grpc_api.app import GrpcServer
@@ -31,6 +33,7 @@ from services.orchestrator.http_api import app as http_api
 from services.orchestrator.imports import Imports
 from services.orchestrator.inquiry import Inquiry
 from services.orchestrator.jobs import Jobs
+from services.orchestrator.keyed_hash import KeyedHash
 from services.orchestrator.log_retention import LogRetention
 from services.orchestrator.logbook import Logbook
 from services.orchestrator.markers import MarkerWriter
@@ -41,7 +44,9 @@ from services.orchestrator.reaper import Reaper, Silencer
 from services.orchestrator.records import Records
 from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.results import ResultConsumer
+from services.orchestrator.retention import Retention
 from services.orchestrator.settings import OrchestratorSettings
+from services.orchestrator.stale_gauge import StaleGauge
 from services.orchestrator.successors import Successors
 from services.orchestrator.watch import JobWatch
 
@@ -62,7 +67,15 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
     async with _database(settings) as database, _bus(settings) as nc:
         relay = OutboxRelay(nc, database)
         silencer = Silencer(nc, database)
-        feed = JobFeed(settings.postgres.dsn, on_outbox=relay.wake, on_job_ended=silencer.wake)
+        names = KeyedHash(database, settings.erasure.hash_key)
+        erasures = Erasures(database, names, settings.retention)
+        eraser = Eraser(nc, database, store, settings.erasure)
+
+        def on_job_ended() -> None:
+            silencer.wake()
+            eraser.wake()
+
+        feed = JobFeed(settings.postgres.dsn, on_outbox=relay.wake, on_job_ended=on_job_ended)
         registry = WorkerRegistry(nc, database)
         readiness = Readiness(nc, database)
         reaper = Reaper(nc, database, settings.jobs)
@@ -81,9 +94,21 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             LogRetention(database, settings.jobs.log_retention_days).run(),
             MarkerWriter(database, store).run(),
             ArtifactCollector(database, store, settings.jobs).run(),
+            eraser.run(),
+            Retention(database, store, erasures, names, settings.retention).run(),
             StateGauges(database).run(),
+            StaleGauge(database, catalog).run(),
         ]
-        core = _core(settings, database, store, catalog, feed=feed, registry=registry, readiness=readiness)
+        core = _core(
+            settings,
+            database,
+            store,
+            catalog,
+            erasures=erasures,
+            feed=feed,
+            registry=registry,
+            readiness=readiness,
+        )
         http_server = _server(http_api.build(core), settings)
         await _run_until(stop, agents, http_server, GrpcServer(core, settings.grpc), readiness)
 
@@ -94,6 +119,7 @@ def _core(
     store: ObjectStore,
     catalog: Catalog,
     *,
+    erasures: Erasures,
     feed: JobFeed,
     registry: WorkerRegistry,
     readiness: Readiness,
@@ -103,6 +129,7 @@ def _core(
     return Core(
         episodes=Episodes(database, store, settings.media, settings.disk),
         imports=Imports(database, store, settings.imports),
+        erasures=erasures,
         jobs=jobs,
         successors=Successors(database, jobs),
         records=records,

@@ -8,6 +8,7 @@ from services.orchestrator.database import Row, as_json
 
 _EPISODE_FIELDS = (
     "ep_id", "episode_uid", "title", "labels", "filename", "sha256", "size_bytes", "container", "created_at",
+    "trashed_at", "purge_at", "media_removed_at",
 )  # fmt: skip
 _IMPORT_FIELDS = ("name", "stage", "sha256", "size_bytes", "rows", "modified_at", "imported_at")
 

@@ -21,9 +21,10 @@ from services.kit.messages import (
 from services.kit.stages import STAGES, Stage
 from services.orchestrator.database import Row, Transaction
 from services.orchestrator.events import append_event
-from services.orchestrator.lifecycle import ACTIVE, State
+from services.orchestrator.lifecycle import ACTIVE, TERMINAL, State
 from services.orchestrator.settings import JobsSettings
 from services.orchestrator.taskgraph import NewTask
+from services.orchestrator.throughput import count_end
 
 
 async def move_job(tx: Transaction, job_id: str, state: State, *, error: tuple[str, str] | None = None) -> None:
@@ -31,6 +32,8 @@ async def move_job(tx: Transaction, job_id: str, state: State, *, error: tuple[s
     await tx.run("move_job", job_id=job_id, state=state, error_code=code, error_message=message)
     payload = {"state": state, "reason": message or ""}
     await append_event(tx, job_id, "state", payload)
+    if state in TERMINAL:
+        count_end(tx, state, code)
 
 
 async def move_run(
@@ -82,7 +85,7 @@ async def cancel_job(tx: Transaction, job: Row) -> None:
 
 
 async def inputs_for(tx: Transaction, episode_uid: str, stage: Stage) -> tuple[list[ArtifactRef], set[Stage]]:
-    """(what the stage would read now, the stages whose output is missing for it)."""
+    """(what the stage would read now, the stages whose output is missing for it, or no longer kept)."""
     wanted = set(STAGES[stage].inputs)
     if not wanted:
         return [], set()
@@ -91,7 +94,8 @@ async def inputs_for(tx: Transaction, episode_uid: str, stage: Stage) -> tuple[l
     run_ids = [current[s]["run_id"] for s in producers if s in current]
     rows = await tx.all("artifacts_of_runs", run_ids=run_ids) if run_ids else []
     refs = [artifact_ref(row) for row in rows if row["kind"] in wanted]
-    return refs, {s for s in producers if s not in current}
+    removed = {Stage(row["stage"]) for row in rows if row["kind"] in wanted and row["removed_at"] is not None}
+    return refs, {s for s in producers if s not in current} | removed
 
 
 def artifact_ref(row: Row) -> ArtifactRef:

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from services.orchestrator.core import Core
-from services.orchestrator.http_api import description, episodes, imports, jobs, problems, system
+from services.orchestrator.http_api import description, episodes, erasures, imports, jobs, problems, system
 from services.orchestrator.http_api.requests import RequestCounter
 from services.orchestrator.http_api.tracing import RequestTracer
 
@@ -27,6 +27,7 @@ def build(core: Core) -> FastAPI:
     problems.install(api)
     description.install(api)
     api.include_router(episodes.routes(core.episodes, core.records, core.downloads))
+    api.include_router(erasures.routes(core.erasures))
     api.include_router(imports.routes(core.episodes, core.imports))
     api.include_router(jobs.routes(core.jobs, core.successors, core.records, core.inquiry, core.watch))
     api.include_router(system.routes(core.readiness, core.registry, core.catalog))
