@@ -65,8 +65,8 @@ async def chunk_messages(download: Download) -> AsyncIterator[api_pb2.FileChunk]
         yield chunk
 
 
-def _fill(message: Message, shown: Mapping[str, Any]) -> None:
-    for name, value in shown.items():
+def _fill(message: Message, shown: Any) -> None:
+    for name, value in _mapping(shown).items():
         field = message.DESCRIPTOR.fields_by_name.get(name)
         if field is not None and value is not None:
             with suppress(TypeError, ValueError):
@@ -77,7 +77,7 @@ def _set(message: Message, field: Field, value: Any) -> None:
     target = getattr(message, field.name)
     if _is_map(field):
         of_value = field.message_type.fields_by_name["value"]
-        for key, item in value.items():
+        for key, item in _mapping(value).items():
             if of_value.message_type is None:
                 target[key] = _scalar(of_value, item)
             else:
@@ -97,10 +97,16 @@ def _set_message(target: Message, value: Any) -> None:
     if isinstance(target, Timestamp):
         target.FromJsonString(value)
     elif isinstance(target, Struct):
-        target.update(_encodable(value))
+        target.update(_encodable(_mapping(value)))
     else:
         target.SetInParent()
         _fill(target, value)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError("no object")
+    return value
 
 
 def _scalar(field: Field, value: Any) -> Any:
@@ -166,7 +172,7 @@ def episode_edit(request: api_pb2.UpdateEpisodeRequest) -> tuple[EpisodeEdit, st
 
 
 def if_match(etag: str) -> IfMatch:
-    return [etag] if etag else None
+    return None if etag in ("", "*") else [etag]
 
 
 def seconds(request: Message, name: str, *, default: float) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 import grpc
@@ -35,7 +34,6 @@ class GrpcServer:
 
     def __init__(self, core: Core, settings: GrpcSettings) -> None:
         self._settings = settings
-        self._port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
             interceptors=[Guard(settings.deadline_s), AccessControl(core.gate)], options=_options(settings)
@@ -46,10 +44,6 @@ class GrpcServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME), self._server)
-
-    async def port(self) -> int:
-        """Where it listens, as soon as it does; the settings' port 0 is any free one."""
-        return await self._port
 
     async def serve(self) -> None:
         """Until `stop`. Raises `PortInUse`, `InvalidSettings`."""
@@ -65,14 +59,12 @@ class GrpcServer:
         for service in SERVICES:
             await self._health.set(service, _SERVING)
         await self._server.start()
-        self._port.set_result(port)
         log.info("gRPC listens on %s:%d", self._settings.host, port)
         await self._server.wait_for_termination()
 
     async def stop(self) -> None:
         """Tells those who watch its health, takes no more calls, and gives those it has a moment to end."""
         await self._health.enter_graceful_shutdown()
-        await asyncio.sleep(0)
         await self._server.stop(_GRACE_S)
 
 

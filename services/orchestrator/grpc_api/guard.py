@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 from prometheus_client import Counter
 
+from services.kit import tracing
 from services.kit.errors import DeadlineExceeded, InvalidRequest, ScreenalyticsError
+from services.kit.tracing import SpanKind
 from services.orchestrator.grpc_api.errors import code_of, message_of, trailers_of
 
 log = logging.getLogger(__name__)
@@ -54,11 +56,13 @@ class Guard(grpc.aio.ServerInterceptor):
 
     def _unary(self, method: str, handler: Handler) -> Callable[[bytes, Context], Awaitable[Any]]:
         async def call(raw: bytes, context: Context) -> Any:
-            async with _answering(method, context):
+            async with _answering(method, context, _span(method, context)):
                 try:
-                    async with asyncio.timeout(self._deadline_s):
+                    async with asyncio.timeout(self._deadline_s) as limit:
                         return await handler.unary_unary(_read(handler, raw), context)
                 except TimeoutError as error:
+                    if not limit.expired():
+                        raise
                     raise DeadlineExceeded(f"the call took longer than {self._deadline_s:g} s") from error
 
         return call
@@ -66,7 +70,7 @@ class Guard(grpc.aio.ServerInterceptor):
     def _streaming(self, method: str, handler: Handler) -> Callable[[bytes, Context], AsyncIterator[Any]]:
         async def call(raw: bytes, context: Context) -> AsyncIterator[Any]:
             async with (
-                _answering(method, context),
+                _answering(method, context, nullcontext()),
                 aclosing(handler.unary_stream(_read(handler, raw), context)) as answers,
             ):
                 async for answer in answers:
@@ -82,19 +86,33 @@ def _read(handler: Handler, raw: bytes) -> Any:
         raise InvalidRequest("the request is not a message of this call") from error
 
 
+def _span(method: str, context: Context) -> AbstractContextManager[Any]:
+    """A stream has none: it may be left at any point, also by a task that has not begun its span."""
+    service, _, name = method[1:].rpartition("/")
+    attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name}
+    carrier = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+    return tracing.span(method[1:], attributes, kind=SpanKind.SERVER, carrier=carrier)
+
+
 @asynccontextmanager
-async def _answering(method: str, context: Context) -> AsyncIterator[None]:
-    try:
-        yield
-    except ScreenalyticsError as error:
-        await _abort(method, context, error)
-    except grpc.aio.AbortError:
-        raise
-    except Exception as error:
-        log.exception("unforeseen failure of %s", method, exc_info=error)
-        await _abort(method, context, ScreenalyticsError("the call failed for a reason that was logged"))
-    else:
+async def _answering(method: str, context: Context, span: AbstractContextManager[Any]) -> AsyncIterator[None]:
+    fault = None
+    with span:
+        try:
+            yield
+        except ScreenalyticsError as error:
+            fault = error
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:
+            log.exception("unforeseen failure of %s", method, exc_info=error)
+            fault = ScreenalyticsError("the call failed for a reason that was logged")
+        if fault is not None and fault.http_status >= 500:
+            tracing.fail(fault.code)
+    if fault is None:
         CALLS.labels(method, "OK").inc()
+    else:
+        await _abort(method, context, fault)
 
 
 async def _abort(method: str, context: Context, error: ScreenalyticsError) -> None:

@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from services.kit.errors import PortInUse
-from services.local.ports import LOOPBACK
+from services.local.ports import LOOPBACK, choose_ports
 from services.orchestrator.core import Core
 from services.orchestrator.grpc_api.app import SERVICES, GrpcServer
 from services.orchestrator.grpc_api.guard import Context
@@ -129,11 +129,12 @@ class _Refusing(grpc.aio.ServerInterceptor):
 
 
 async def test_what_an_interceptor_raises_is_mapped_as_any_other_error() -> None:
-    server = GrpcServer(Core(**UNASKED), GrpcSettings(port=0), [_Refusing()])
+    (port,) = choose_ports(1)
+    server = GrpcServer(Core(**UNASKED), GrpcSettings(port=port), [_Refusing()])
     serving = asyncio.create_task(server.serve())
-    address = f"{LOOPBACK}:{await server.port()}"
+    address = f"{LOOPBACK}:{port}"
     async with grpc.aio.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
-        fault = await fault_of(Rpcs(channel)("GetJob", job_id="x"))
+        fault = await fault_of(Rpcs(channel, wait_for_ready=True)("GetJob", job_id="x"))
     assert fault == ("UNAVAILABLE", "port-in-use", {"hint": "go away"})
     await server.stop()
     await serving

@@ -87,6 +87,26 @@ class EpisodesStub:
                 request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.GetExportRequest.SerializeToString,
                 response_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.FileChunk.FromString,
                 _registered_method=True)
+        self.EraseEpisode = channel.unary_unary(
+                '/screenalytics.v1.Episodes/EraseEpisode',
+                request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.EraseEpisodeRequest.SerializeToString,
+                response_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ErasureReceipt.FromString,
+                _registered_method=True)
+        self.GetErasure = channel.unary_unary(
+                '/screenalytics.v1.Episodes/GetErasure',
+                request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.GetErasureRequest.SerializeToString,
+                response_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ErasureReceipt.FromString,
+                _registered_method=True)
+        self.TrashEpisode = channel.unary_unary(
+                '/screenalytics.v1.Episodes/TrashEpisode',
+                request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.TrashEpisodeRequest.SerializeToString,
+                response_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.TrashedEpisode.FromString,
+                _registered_method=True)
+        self.RestoreEpisode = channel.unary_unary(
+                '/screenalytics.v1.Episodes/RestoreEpisode',
+                request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.RestoreEpisodeRequest.SerializeToString,
+                response_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Episode.FromString,
+                _registered_method=True)
         self.ListImports = channel.unary_unary(
                 '/screenalytics.v1.Episodes/ListImports',
                 request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ListImportsRequest.SerializeToString,
@@ -170,6 +190,34 @@ class EpisodesServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseEpisode(self, request, context):
+        """Erase everything that was ever uploaded under a name and made of it; the receipt says how far that is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetErasure(self, request, context):
+        """The receipt of an erasure.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TrashEpisode(self, request, context):
+        """Hide an episode and cancel its jobs, until it is restored or its time in the trash is over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreEpisode(self, request, context):
+        """Take an episode out of the trash.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListImports(self, request, context):
         """Files of the older system that the episode has.
         """
@@ -229,6 +277,26 @@ def add_EpisodesServicer_to_server(servicer, server):
                     servicer.GetExport,
                     request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.GetExportRequest.FromString,
                     response_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.FileChunk.SerializeToString,
+            ),
+            'EraseEpisode': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseEpisode,
+                    request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.EraseEpisodeRequest.FromString,
+                    response_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ErasureReceipt.SerializeToString,
+            ),
+            'GetErasure': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetErasure,
+                    request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.GetErasureRequest.FromString,
+                    response_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ErasureReceipt.SerializeToString,
+            ),
+            'TrashEpisode': grpc.unary_unary_rpc_method_handler(
+                    servicer.TrashEpisode,
+                    request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.TrashEpisodeRequest.FromString,
+                    response_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.TrashedEpisode.SerializeToString,
+            ),
+            'RestoreEpisode': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreEpisode,
+                    request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.RestoreEpisodeRequest.FromString,
+                    response_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Episode.SerializeToString,
             ),
             'ListImports': grpc.unary_unary_rpc_method_handler(
                     servicer.ListImports,
@@ -509,6 +577,114 @@ class Episodes:
             '/screenalytics.v1.Episodes/GetExport',
             services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.GetExportRequest.SerializeToString,
             services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.FileChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseEpisode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/screenalytics.v1.Episodes/EraseEpisode',
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.EraseEpisodeRequest.SerializeToString,
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ErasureReceipt.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetErasure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/screenalytics.v1.Episodes/GetErasure',
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.GetErasureRequest.SerializeToString,
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ErasureReceipt.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TrashEpisode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/screenalytics.v1.Episodes/TrashEpisode',
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.TrashEpisodeRequest.SerializeToString,
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.TrashedEpisode.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreEpisode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/screenalytics.v1.Episodes/RestoreEpisode',
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.RestoreEpisodeRequest.SerializeToString,
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Episode.FromString,
             options,
             channel_credentials,
             insecure,
