@@ -1,7 +1,7 @@
 """What `helm test` runs: a tiny episode goes through every stage, where the worker map says.
 
-Needs the standard library alone. Environment: SCREENALYTICS_API__URL, SCREENALYTICS_CLIENT__TOKEN (a key, if one is asked for), TEST_EPISODE (a file), TEST_DEVICE,
-TEST_TIMEOUT_S. Exit status 0 means: the whole way works.
+Needs the standard library alone. Environment: SCREENALYTICS_API__URL, SCREENALYTICS_CLIENT__TOKEN (a key, where
+one is asked for), TEST_EPISODE (a file), TEST_DEVICE, TEST_TIMEOUT_S. Exit status 0 means: the whole way works.
 """
 
 from __future__ import annotations
@@ -70,10 +70,8 @@ def faults(job: dict[str, Any], device: str) -> list[str]:
 
 
 def main() -> None:
-    api, device = (
-        Api(os.environ["SCREENALYTICS_API__URL"], os.environ.get("SCREENALYTICS_CLIENT__TOKEN", "")),
-        os.environ["TEST_DEVICE"],
-    )
+    api = Api(os.environ["SCREENALYTICS_API__URL"], os.environ.get("SCREENALYTICS_CLIENT__TOKEN", ""))
+    device = os.environ["TEST_DEVICE"]
     try:
         ep_id = api.upload(Path(os.environ["TEST_EPISODE"]))
         job = await_end(api, api.submit(ep_id, device), float(os.environ["TEST_TIMEOUT_S"]))
