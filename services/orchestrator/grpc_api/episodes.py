@@ -26,13 +26,15 @@ class Episodes(api_pb2_grpc.EpisodesServicer):
         self._core = core
 
     async def ListEpisodes(self, request: api_pb2.ListEpisodesRequest, _: Context) -> api_pb2.EpisodeList:
-        found = await self._core.episodes.page(PageRequest(request.page_size, request.page_token))
+        asked = PageRequest(request.page_size, request.page_token)
+        found = await self._core.episodes.page(asked, show_deleted=request.show_deleted)
         rows = [episode_shown(row) for row in found.items]
         shown = {"episodes": rows, "next_page_token": found.next_page_token}
         return message_of(api_pb2.EpisodeList, shown)
 
     async def GetEpisode(self, request: api_pb2.GetEpisodeRequest, _: Context) -> api_pb2.Episode:
-        return message_of(api_pb2.Episode, episode_shown(await self._core.episodes.get(request.ep_id)))
+        row = await self._core.episodes.get(request.ep_id, show_deleted=request.show_deleted)
+        return message_of(api_pb2.Episode, episode_shown(row))
 
     async def UpdateEpisode(self, request: api_pb2.UpdateEpisodeRequest, _: Context) -> api_pb2.Episode:
         edit, mask = episode_edit(request)
@@ -88,3 +90,15 @@ class Episodes(api_pb2_grpc.EpisodesServicer):
     async def ListImports(self, request: api_pb2.ListImportsRequest, _: Context) -> api_pb2.ImportedFileList:
         rows = await self._core.imports.list(await self._core.episodes.get(request.ep_id))
         return message_of(api_pb2.ImportedFileList, {"files": [import_shown(row) for row in rows]})
+
+    async def EraseEpisode(self, request: api_pb2.EraseEpisodeRequest, _: Context) -> api_pb2.ErasureReceipt:
+        return message_of(api_pb2.ErasureReceipt, await self._core.erasures.erase(request.ep_id))
+
+    async def GetErasure(self, request: api_pb2.GetErasureRequest, _: Context) -> api_pb2.ErasureReceipt:
+        return message_of(api_pb2.ErasureReceipt, await self._core.erasures.get(request.erasure_id))
+
+    async def TrashEpisode(self, request: api_pb2.TrashEpisodeRequest, _: Context) -> api_pb2.TrashedEpisode:
+        return message_of(api_pb2.TrashedEpisode, await self._core.erasures.trash(request.ep_id))
+
+    async def RestoreEpisode(self, request: api_pb2.RestoreEpisodeRequest, _: Context) -> api_pb2.Episode:
+        return message_of(api_pb2.Episode, episode_shown(await self._core.erasures.restore(request.ep_id)))

@@ -127,6 +127,19 @@ class WorkerState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     WORKER_STATE_BUSY: _ClassVar[WorkerState]
     WORKER_STATE_DRAINING: _ClassVar[WorkerState]
     WORKER_STATE_REFUSED: _ClassVar[WorkerState]
+
+class ErasureState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERASURE_STATE_UNSPECIFIED: _ClassVar[ErasureState]
+    ERASURE_STATE_PENDING: _ClassVar[ErasureState]
+    ERASURE_STATE_DONE: _ClassVar[ErasureState]
+
+class ErasureReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERASURE_REASON_UNSPECIFIED: _ClassVar[ErasureReason]
+    ERASURE_REASON_REQUESTED: _ClassVar[ErasureReason]
+    ERASURE_REASON_TRASH: _ClassVar[ErasureReason]
+    ERASURE_REASON_RETENTION: _ClassVar[ErasureReason]
 STAGE_UNSPECIFIED: Stage
 STAGE_DETECT_TRACK: Stage
 STAGE_FACES_EMBED: Stage
@@ -203,20 +216,31 @@ WORKER_STATE_READY: WorkerState
 WORKER_STATE_BUSY: WorkerState
 WORKER_STATE_DRAINING: WorkerState
 WORKER_STATE_REFUSED: WorkerState
+ERASURE_STATE_UNSPECIFIED: ErasureState
+ERASURE_STATE_PENDING: ErasureState
+ERASURE_STATE_DONE: ErasureState
+ERASURE_REASON_UNSPECIFIED: ErasureReason
+ERASURE_REASON_REQUESTED: ErasureReason
+ERASURE_REASON_TRASH: ErasureReason
+ERASURE_REASON_RETENTION: ErasureReason
 
 class ListEpisodesRequest(_message.Message):
-    __slots__ = ("page_token", "page_size")
+    __slots__ = ("page_token", "page_size", "show_deleted")
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    SHOW_DELETED_FIELD_NUMBER: _ClassVar[int]
     page_token: str
     page_size: int
-    def __init__(self, page_token: _Optional[str] = ..., page_size: _Optional[int] = ...) -> None: ...
+    show_deleted: bool
+    def __init__(self, page_token: _Optional[str] = ..., page_size: _Optional[int] = ..., show_deleted: _Optional[bool] = ...) -> None: ...
 
 class GetEpisodeRequest(_message.Message):
-    __slots__ = ("ep_id",)
+    __slots__ = ("ep_id", "show_deleted")
     EP_ID_FIELD_NUMBER: _ClassVar[int]
+    SHOW_DELETED_FIELD_NUMBER: _ClassVar[int]
     ep_id: str
-    def __init__(self, ep_id: _Optional[str] = ...) -> None: ...
+    show_deleted: bool
+    def __init__(self, ep_id: _Optional[str] = ..., show_deleted: _Optional[bool] = ...) -> None: ...
 
 class UpdateEpisodeRequest(_message.Message):
     __slots__ = ("ep_id", "title", "labels", "update_mask", "etag")
@@ -295,8 +319,75 @@ class ListImportsRequest(_message.Message):
     ep_id: str
     def __init__(self, ep_id: _Optional[str] = ...) -> None: ...
 
+class EraseEpisodeRequest(_message.Message):
+    __slots__ = ("ep_id",)
+    EP_ID_FIELD_NUMBER: _ClassVar[int]
+    ep_id: str
+    def __init__(self, ep_id: _Optional[str] = ...) -> None: ...
+
+class GetErasureRequest(_message.Message):
+    __slots__ = ("erasure_id",)
+    ERASURE_ID_FIELD_NUMBER: _ClassVar[int]
+    erasure_id: str
+    def __init__(self, erasure_id: _Optional[str] = ...) -> None: ...
+
+class TrashEpisodeRequest(_message.Message):
+    __slots__ = ("ep_id",)
+    EP_ID_FIELD_NUMBER: _ClassVar[int]
+    ep_id: str
+    def __init__(self, ep_id: _Optional[str] = ...) -> None: ...
+
+class RestoreEpisodeRequest(_message.Message):
+    __slots__ = ("ep_id",)
+    EP_ID_FIELD_NUMBER: _ClassVar[int]
+    ep_id: str
+    def __init__(self, ep_id: _Optional[str] = ...) -> None: ...
+
+class ErasureReceipt(_message.Message):
+    __slots__ = ("erasure_id", "state", "reason", "ep_id_hash", "counts", "open_attempts", "unemptied_streams", "requested_at", "settled_at", "done_at")
+    class CountsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    ERASURE_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    EP_ID_HASH_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    UNEMPTIED_STREAMS_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_AT_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_AT_FIELD_NUMBER: _ClassVar[int]
+    DONE_AT_FIELD_NUMBER: _ClassVar[int]
+    erasure_id: str
+    state: ErasureState
+    reason: ErasureReason
+    ep_id_hash: str
+    counts: _containers.ScalarMap[str, int]
+    open_attempts: int
+    unemptied_streams: _containers.RepeatedScalarFieldContainer[str]
+    requested_at: _timestamp_pb2.Timestamp
+    settled_at: _timestamp_pb2.Timestamp
+    done_at: _timestamp_pb2.Timestamp
+    def __init__(self, erasure_id: _Optional[str] = ..., state: _Optional[_Union[ErasureState, str]] = ..., reason: _Optional[_Union[ErasureReason, str]] = ..., ep_id_hash: _Optional[str] = ..., counts: _Optional[_Mapping[str, int]] = ..., open_attempts: _Optional[int] = ..., unemptied_streams: _Optional[_Iterable[str]] = ..., requested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., settled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., done_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class TrashedEpisode(_message.Message):
+    __slots__ = ("ep_id", "episode_uid", "trashed_at", "purge_at")
+    EP_ID_FIELD_NUMBER: _ClassVar[int]
+    EPISODE_UID_FIELD_NUMBER: _ClassVar[int]
+    TRASHED_AT_FIELD_NUMBER: _ClassVar[int]
+    PURGE_AT_FIELD_NUMBER: _ClassVar[int]
+    ep_id: str
+    episode_uid: str
+    trashed_at: _timestamp_pb2.Timestamp
+    purge_at: _timestamp_pb2.Timestamp
+    def __init__(self, ep_id: _Optional[str] = ..., episode_uid: _Optional[str] = ..., trashed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., purge_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class Episode(_message.Message):
-    __slots__ = ("ep_id", "episode_uid", "filename", "sha256", "size_bytes", "container", "created_at", "media_info", "title", "labels", "etag")
+    __slots__ = ("ep_id", "episode_uid", "filename", "sha256", "size_bytes", "container", "created_at", "media_info", "title", "labels", "etag", "trashed_at", "purge_at", "media_removed_at")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -315,6 +406,9 @@ class Episode(_message.Message):
     TITLE_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    TRASHED_AT_FIELD_NUMBER: _ClassVar[int]
+    PURGE_AT_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_REMOVED_AT_FIELD_NUMBER: _ClassVar[int]
     ep_id: str
     episode_uid: str
     filename: str
@@ -326,7 +420,10 @@ class Episode(_message.Message):
     title: str
     labels: _containers.ScalarMap[str, str]
     etag: str
-    def __init__(self, ep_id: _Optional[str] = ..., episode_uid: _Optional[str] = ..., filename: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ..., container: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., media_info: _Optional[_Union[MediaInfo, _Mapping]] = ..., title: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., etag: _Optional[str] = ...) -> None: ...
+    trashed_at: _timestamp_pb2.Timestamp
+    purge_at: _timestamp_pb2.Timestamp
+    media_removed_at: _timestamp_pb2.Timestamp
+    def __init__(self, ep_id: _Optional[str] = ..., episode_uid: _Optional[str] = ..., filename: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ..., container: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., media_info: _Optional[_Union[MediaInfo, _Mapping]] = ..., title: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., etag: _Optional[str] = ..., trashed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., purge_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., media_removed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class MediaInfo(_message.Message):
     __slots__ = ("width", "height", "fps", "fps_num", "fps_den", "duration_s", "codec", "first_pts", "time_base_num", "time_base_den", "frames")

@@ -92,6 +92,26 @@ class EpisodesStub:
                 request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ListImportsRequest.SerializeToString,
                 response_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ImportedFileList.FromString,
                 _registered_method=True)
+        self.EraseEpisode = channel.unary_unary(
+                '/screenalytics.v1.Episodes/EraseEpisode',
+                request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.EraseEpisodeRequest.SerializeToString,
+                response_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ErasureReceipt.FromString,
+                _registered_method=True)
+        self.GetErasure = channel.unary_unary(
+                '/screenalytics.v1.Episodes/GetErasure',
+                request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.GetErasureRequest.SerializeToString,
+                response_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ErasureReceipt.FromString,
+                _registered_method=True)
+        self.TrashEpisode = channel.unary_unary(
+                '/screenalytics.v1.Episodes/TrashEpisode',
+                request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.TrashEpisodeRequest.SerializeToString,
+                response_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.TrashedEpisode.FromString,
+                _registered_method=True)
+        self.RestoreEpisode = channel.unary_unary(
+                '/screenalytics.v1.Episodes/RestoreEpisode',
+                request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.RestoreEpisodeRequest.SerializeToString,
+                response_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Episode.FromString,
+                _registered_method=True)
 
 
 class EpisodesServicer:
@@ -177,6 +197,34 @@ class EpisodesServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseEpisode(self, request, context):
+        """Everything of an episode goes: for readers at once, from files and streams as the receipt says.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetErasure(self, request, context):
+        """How far an erasure is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TrashEpisode(self, request, context):
+        """Hide an episode and cancel its jobs; one in the trash already stays as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreEpisode(self, request, context):
+        """Take an episode out of the trash.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EpisodesServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -234,6 +282,26 @@ def add_EpisodesServicer_to_server(servicer, server):
                     servicer.ListImports,
                     request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ListImportsRequest.FromString,
                     response_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ImportedFileList.SerializeToString,
+            ),
+            'EraseEpisode': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseEpisode,
+                    request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.EraseEpisodeRequest.FromString,
+                    response_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ErasureReceipt.SerializeToString,
+            ),
+            'GetErasure': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetErasure,
+                    request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.GetErasureRequest.FromString,
+                    response_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ErasureReceipt.SerializeToString,
+            ),
+            'TrashEpisode': grpc.unary_unary_rpc_method_handler(
+                    servicer.TrashEpisode,
+                    request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.TrashEpisodeRequest.FromString,
+                    response_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.TrashedEpisode.SerializeToString,
+            ),
+            'RestoreEpisode': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreEpisode,
+                    request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.RestoreEpisodeRequest.FromString,
+                    response_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Episode.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -536,6 +604,114 @@ class Episodes:
             '/screenalytics.v1.Episodes/ListImports',
             services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ListImportsRequest.SerializeToString,
             services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ImportedFileList.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseEpisode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/screenalytics.v1.Episodes/EraseEpisode',
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.EraseEpisodeRequest.SerializeToString,
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ErasureReceipt.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetErasure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/screenalytics.v1.Episodes/GetErasure',
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.GetErasureRequest.SerializeToString,
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ErasureReceipt.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TrashEpisode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/screenalytics.v1.Episodes/TrashEpisode',
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.TrashEpisodeRequest.SerializeToString,
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.TrashedEpisode.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreEpisode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/screenalytics.v1.Episodes/RestoreEpisode',
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.RestoreEpisodeRequest.SerializeToString,
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Episode.FromString,
             options,
             channel_credentials,
             insecure,
