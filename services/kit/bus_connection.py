@@ -7,7 +7,6 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -126,12 +125,10 @@ def _wants_tls(settings: NatsSettings) -> bool:
 
 
 def _credentials(settings: NatsSettings) -> dict[str, Any]:
-    """Raises `InvalidSettings` for a file that cannot be read."""
+    """Raises `InvalidSettings` for files that cannot be used."""
     given: dict[str, Any] = {
         "user": settings.user or None,
         "password": settings.password.get_secret_value() or None,
-        "user_credentials": _readable(settings.creds_file),
-        "nkeys_seed": _readable(settings.nkey_seed_file),
         "tls": _tls(settings) if _wants_tls(settings) else None,
     }
     return {name: value for name, value in given.items() if value is not None}
@@ -145,9 +142,3 @@ def _tls(settings: NatsSettings) -> ssl.SSLContext:
     except OSError as error:
         raise InvalidSettings(f"the files of SCREENALYTICS_NATS__TLS_... cannot be used: {error}") from error
     return context
-
-
-def _readable(path: Path | None) -> str | None:
-    if path is not None and not path.is_file():
-        raise InvalidSettings(f"{path} is no file, and SCREENALYTICS_NATS__... names it")
-    return None if path is None else str(path)

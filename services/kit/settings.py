@@ -30,15 +30,12 @@ PathSetting = Annotated[Path | None, AfterValidator(lambda p: None if p is None 
 
 
 class NatsSettings(Group):
-    """`creds_file`, `nkey_seed_file`: in place of user and password. With `tls_ca_file`, or a `tls://` address,
-    a server that offers no TLS is refused; `tls_cert_file` and `tls_key_file` are for one that asks for them.
-    """
+    """With `tls_ca_file`, or a `tls://` address, a server that offers no TLS is refused; `tls_cert_file` and
+    `tls_key_file` are for one that asks for them."""
 
     url: str = "nats://127.0.0.1:4222"
     user: str = ""
     password: SecretStr = SecretStr("")
-    creds_file: PathSetting = None
-    nkey_seed_file: PathSetting = None
     tls_ca_file: PathSetting = None
     tls_cert_file: PathSetting = None
     tls_key_file: PathSetting = None

@@ -39,7 +39,7 @@ _SAMPLES: dict[str, str] = {
     },
     **{
         f"SCREENALYTICS_NATS__{field}": "/elsewhere"
-        for field in ("CREDS_FILE", "NKEY_SEED_FILE", "TLS_CA_FILE", "TLS_CERT_FILE", "TLS_KEY_FILE")
+        for field in ("TLS_CA_FILE", "TLS_CERT_FILE", "TLS_KEY_FILE")
     },
     "SCREENALYTICS_OIDC__ALGORITHMS": '["EdDSA"]',
     "SCREENALYTICS_OIDC__JWKS_URL": "https://elsewhere/keys",

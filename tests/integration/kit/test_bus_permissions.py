@@ -18,7 +18,7 @@ from nats.aio.client import Client
 from services.kit import bus
 from services.kit.bus_connection import connect
 from services.kit.bus_permissions import ORCHESTRATOR, ROLES, permissions
-from services.kit.errors import InvalidSettings, SystemUnavailable
+from services.kit.errors import SystemUnavailable
 from services.kit.settings import NatsSettings
 from services.kit.stages import Stage
 from services.local.launch import Launch
@@ -230,11 +230,6 @@ async def test_refused_credentials_are_said_at_once_and_without_the_password(gua
         with pytest.raises(SystemUnavailable, match="refuses the credentials") as refused:
             await connect(settings, name="cluster")
         assert "something-secret" not in str(refused.value)
-
-
-async def test_a_credentials_file_that_is_not_there_is_named(guarded: Guarded, tmp_path: Path) -> None:
-    with pytest.raises(InvalidSettings, match=r"absent\.creds"):
-        await connect(guarded.of("cluster", creds_file=tmp_path / "absent.creds"), name="cluster")
 
 
 def test_a_service_with_refused_credentials_ends_with_status_4(guarded: Guarded, tmp_path: Path) -> None:
