@@ -12,6 +12,8 @@ from services.kit.settings import ServiceSettings
 # Settings that follow from other values of the chart.
 MADE_BY_THE_CHART = frozenset(
     {
+        ("grpc", "host"),
+        ("grpc", "port"),
         ("health", "host"),
         ("health", "port"),
         ("http", "host"),
@@ -22,7 +24,9 @@ MADE_BY_THE_CHART = frozenset(
         ("log", "format"),
         ("media", "allow_local_paths"),
         ("models", "dir"),
+        ("nats", "password"),
         ("nats", "url"),
+        ("nats", "user"),
         ("postgres", "dsn"),
         ("postgres", "migrate_at_start"),
         ("routes", "declared"),

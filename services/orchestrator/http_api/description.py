@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from services.orchestrator.answers import Problem
+from services.orchestrator.http_api import security
 from services.orchestrator.http_api.links import LINKS
 from services.orchestrator.watch import EventKind
 
@@ -91,4 +92,4 @@ def _completed(described: dict[str, Any]) -> dict[str, Any]:
                 for answer in call["responses"].values():
                     answer["links"] = LINKS[call["operationId"]]
             call["responses"]["default"] = _ERROR
-    return described
+    return security.describe(described)

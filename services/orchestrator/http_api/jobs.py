@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
 from services.kit.inference.placement import Provider
 from services.kit.stages import Stage
 from services.orchestrator import answers
+from services.orchestrator.access.principal import Principal
 from services.orchestrator.http_api.conditions import NOT_MODIFIED, TAGGED, IfNoneMatch, Unchanged, tagged
 from services.orchestrator.http_api.description import EVENTS, LOCATION
 from services.orchestrator.http_api.pages import Pages
@@ -64,10 +65,12 @@ class Asker:
 
     def __init__(
         self,
+        request: Request,
         user_agent: Annotated[str, Header()] = "unknown",
         idempotency_key: Annotated[str | None, Header()] = None,
     ) -> None:
-        self.name = user_agent[:200]
+        caller: Principal = request.state.caller
+        self.name = caller.name or user_agent[:200]
         self.key = checked_key(idempotency_key)
 
 
