@@ -31,19 +31,13 @@ from services.kit.object_store import ObjectStore
 from services.kit.settings import StoreSettings
 from services.local.ports import LOOPBACK, choose_ports
 from services.local.postgres import EmbeddedPostgres
+from services.orchestrator.app import core_of
 from services.orchestrator.core import Core
 from services.orchestrator.database import Database
-from services.orchestrator.downloads import Downloads
-from services.orchestrator.episodes import Episodes
 from services.orchestrator.feed import JobFeed
 from services.orchestrator.http_api import app
-from services.orchestrator.inquiry import Inquiry
-from services.orchestrator.jobs import Jobs
-from services.orchestrator.records import Records
 from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.settings import OrchestratorSettings, PostgresSettings
-from services.orchestrator.successors import Successors
-from services.orchestrator.watch import JobWatch
 
 _BAR_QUERIES = 3
 _STATEMENT = re.compile(r"LOG:  (?:execute [^:]*|statement): (.*)")
@@ -103,28 +97,22 @@ def fill(dsn: str, episodes: int, rows: int) -> int:
     return sum(row[0] for row in counted if row)
 
 
-def core_of(database: Database, folder: Path) -> Core:
-    """The parts that reads ask; nobody works here, so there is no broker."""
+def read_core(database: Database, folder: Path) -> Core:
+    """What reads ask; nobody works here, so there is no broker."""
     store_url = (folder / "store").as_uri()
     settings = OrchestratorSettings(
         postgres=PostgresSettings(dsn=database.dsn), store=StoreSettings(url=store_url)
     )
-    store, catalog, absent = ObjectStore(store_url), Catalog.load(None), cast(Any, None)
-    records, jobs = Records(database, store, catalog), Jobs(database, catalog, settings, store)
-    feed = JobFeed(database.dsn, on_outbox=lambda: None)
-    return Core(
-        episodes=Episodes(database, store, settings.media, settings.disk),
-        imports=absent,
+    absent = cast(Any, None)
+    return core_of(
+        settings,
+        database,
+        ObjectStore(store_url),
+        Catalog.load(None),
         erasures=absent,
-        jobs=jobs,
-        successors=Successors(database, jobs),
-        records=records,
-        downloads=Downloads(records),
-        inquiry=Inquiry(database, settings.jobs),
-        watch=JobWatch(records, feed),
+        feed=JobFeed(database.dsn, on_outbox=lambda: None),
         registry=WorkerRegistry(absent, database),
         readiness=absent,
-        catalog=catalog,
     )
 
 
@@ -190,10 +178,10 @@ async def measure(options: argparse.Namespace, server: EmbeddedPostgres, folder:
     calls: dict[str, Any] = {}
     async with served(echo()) as client:
         bare = await timed(client, "/echo/hello", options.requests, options.at_once)
-    async with served(app.build(core_of(database, folder))) as client:
+    async with served(app.build(read_core(database, folder))) as client:
         for name, path in paths.items():
             calls[name] = await timed(client, path, options.requests, options.at_once)
-    async with served(app.build(core_of(logged, folder))) as client:
+    async with served(app.build(read_core(logged, folder))) as client:
         for name, path in paths.items():
             calls[name]["queries"] = await queries_of(client, path, server.home / "server.log")
     await logged.close()

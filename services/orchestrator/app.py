@@ -111,7 +111,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             StateGauges(database).run(),
             StaleGauge(database, catalog).run(),
         ]
-        core = _core(
+        core = core_of(
             settings,
             database,
             store,
@@ -126,7 +126,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         await _run_until(stop, agents, http_server, GrpcServer(core, settings.grpc), readiness)
 
 
-def _core(
+def core_of(
     settings: OrchestratorSettings,
     database: Database,
     store: ObjectStore,
