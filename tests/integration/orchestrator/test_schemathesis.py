@@ -12,6 +12,7 @@ from contextlib import nullcontext, suppress
 from typing import Any
 
 import httpx
+import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -134,6 +135,8 @@ async def filled(parts: Parts) -> None:
     await parts.jobs.cancel(cancelled)
 
 
+# The orchestrator runs in this process too, and its waits are jittered while a request is made up.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 async def test_every_answer_to_a_generated_request_is_as_described(
     api: httpx.AsyncClient, parts: Parts, record_property: Callable[[str, object], None]
 ) -> None:
