@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
@@ -50,7 +50,7 @@ def fields(service: type[BaseSettings]) -> Iterator[tuple[str, str]]:
 def _shown(default: Any) -> str:
     if default is PydanticUndefined:
         return "required"
-    if default is None or default in ((), {}, ""):
+    if default is None or default in ((), {}, "", SecretStr("")):
         return ""
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 

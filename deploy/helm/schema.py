@@ -200,7 +200,15 @@ def values() -> Schema:
             }
         ),
         "postgres": closed({"existingSecret": NAME, "key": TEXT}),
-        "nats": closed({"existingSecret": NAME, "key": TEXT, "monitoringEndpoint": endpoint, "account": TEXT}),
+        "nats": closed(
+            {
+                "existingSecret": NAME,
+                "key": TEXT,
+                "rolesSecret": NAME,
+                "monitoringEndpoint": endpoint,
+                "account": TEXT,
+            }
+        ),
         "store": closed({"url": url, "optionsSecret": NAME, "optionsKey": TEXT, "existingClaim": NAME}),
         "models": models(),
         "migrations": closed(
@@ -245,7 +253,7 @@ def values() -> Schema:
             }
         ),
         "monitoring": monitoring(),
-        "test": closed({"timeoutSeconds": SECONDS, "resources": RESOURCES}),
+        "test": closed({"timeoutSeconds": SECONDS, "keySecret": NAME, "key": TEXT, "resources": RESOURCES}),
         "trial": trial(),
         "extraObjects": array(extra),
     }

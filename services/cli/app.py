@@ -10,6 +10,7 @@ import typer
 
 from services.cli.erasure_app import erasure_app
 from services.cli.job_app import job_app
+from services.cli.key_app import key_app
 from services.cli.models.app import models
 from services.cli.options import (
     ApiOption,
@@ -47,6 +48,7 @@ app = typer.Typer(
 app.add_typer(job_app)
 app.add_typer(erasure_app)
 app.add_typer(models, name="models")
+app.add_typer(key_app, name="keys")
 
 
 @app.command(epilog="Example:  screenalytics run film.mp4 --device cpu --profile low_power")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from rich.table import Table
 from rich.text import Text
 
-from services.client import EpisodeStatus, Identity, Job, JobState, PhaseStatus, Worker, WorkerModel
+from services.client import ApiKey, EpisodeStatus, Identity, Job, JobState, PhaseStatus, Worker, WorkerModel
 from services.local import PartStatus
 
 _TRACKS_SHOWN = 6
@@ -48,6 +49,19 @@ def _nodes(model: WorkerModel) -> str:
     """Such as `CUDA 120, CPU 3`."""
     short = {provider.removesuffix("ExecutionProvider"): count for provider, count in model.nodes.items()}
     return ", ".join(f"{provider} {count}" for provider, count in sorted(short.items()))
+
+
+def keys_table(keys: Sequence[ApiKey]) -> Table:
+    table = _table("key", "name", "may", "made", "last used", "ends", "remark")
+    for key in keys:
+        remark = "revoked" if key.revoked_at else ""
+        times = [_day(at) for at in (key.created_at, key.last_used_at, key.expires_at)]
+        _add(table, key.key_id, key.name, ", ".join(key.scopes), *times, remark)
+    return table
+
+
+def _day(at: datetime | None) -> str:
+    return "-" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def jobs_table(jobs: Sequence[Job]) -> Table:

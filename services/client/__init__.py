@@ -10,14 +10,17 @@ from services.client.errors import (
     UnexpectedAnswer,
 )
 from services.client.events import JobEvent, LogLine, StageProgress, StateChange
+from services.client.keys import ApiKeys
 from services.client.overrides import Overrides
 from services.client.records import (
+    ApiKey,
     Artifact,
     Episode,
     EpisodeStatus,
     Erasure,
     Identity,
     ImportedFile,
+    IssuedApiKey,
     Job,
     JobState,
     MediaInfo,
@@ -34,6 +37,8 @@ from services.client.settings import ClientSettings
 
 __all__ = [
     "ApiError",
+    "ApiKey",
+    "ApiKeys",
     "ApiUnavailable",
     "Artifact",
     "Client",
@@ -46,6 +51,7 @@ __all__ = [
     "ImportedFile",
     "InvalidAddress",
     "InvalidCredentials",
+    "IssuedApiKey",
     "Job",
     "JobEvent",
     "JobState",

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from services.client.errors import UnexpectedAnswer
 from services.client.events import JobEvent, LogLine
+from services.client.keys import ApiKeys
 from services.client.overrides import Overrides
 from services.client.records import (
     Artifact,
@@ -62,6 +63,7 @@ class Client:
         self._transport = Transport(
             base_url, timeout_s, retry_for_s, user_agent=user_agent, token=token, ca_file=ca_file
         )
+        self.keys = ApiKeys(self._transport)
 
     @property
     def base_url(self) -> str:

@@ -286,6 +286,29 @@ class Worker:
     last_seen_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class ApiKey:
+    """`previous_secret_until`: how long the secret before the last rotation works on."""
+
+    key_id: str
+    name: str
+    scopes: list[str]
+    created_by: str
+    created_at: datetime
+    rotated_at: datetime | None = None
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+    previous_secret_until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class IssuedApiKey(ApiKey):
+    """`key` is shown this once and kept nowhere."""
+
+    key: str
+
+
 def parse(cls: type[T], value: Any) -> T:
     """The record in decoded JSON. Raises `UnexpectedAnswer` when required members are missing."""
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Every subject, stream and consumer on NATS, with its limits; and how a process connects.
+"""Every subject, stream and consumer on NATS, with its limits.
 
 The orchestrator makes streams and consumers; workers only use them. Postgres is the truth: everything that
 stands in a stream can be published again from there.
@@ -6,15 +6,10 @@ stands in a stream can be published again from there.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-import nats
-from nats.aio.client import Client
-from nats.errors import Error as NatsError
 from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
@@ -24,7 +19,6 @@ from nats.js.api import (
     StreamConfig,
 )
 
-from services.kit.errors import SystemUnavailable
 from services.kit.messages import Task
 
 log = logging.getLogger(__name__)
@@ -149,36 +143,3 @@ def orchestrator_consumer_config(name: str, subject: str) -> ConsumerConfig:
         max_deliver=-1,
         max_ack_pending=1_000,
     )
-
-
-async def connect(url: str, *, name: str, on_reconnect: Callable[[], Awaitable[None]] | None = None) -> Client:
-    """A connection that reconnects for ever, once it was made. Raises `SystemUnavailable` when it cannot be."""
-
-    async def on_error(error: Exception) -> None:
-        log.debug("nats: %s", error or type(error).__name__)
-
-    async def on_disconnect() -> None:
-        log.info("nats: connection lost, reconnecting")
-
-    async def on_reconnected() -> None:
-        log.info("nats: connected again")
-        if on_reconnect is not None:
-            await on_reconnect()
-
-    try:
-        # The client itself would go on for ever with the first connection too.
-        async with asyncio.timeout(_FIRST_CONNECTION_WITHIN_S):
-            return await nats.connect(
-                url,
-                name=name,
-                error_cb=on_error,
-                disconnected_cb=on_disconnect,
-                reconnected_cb=on_reconnected,
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=0.25,
-                connect_timeout=5,
-                ping_interval=10,
-                max_outstanding_pings=2,
-            )
-    except (NatsError, OSError) as error:
-        raise SystemUnavailable(f"NATS does not answer at {url}: {str(error) or 'no connection'}") from error

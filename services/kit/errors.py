@@ -12,10 +12,13 @@ ScreenalyticsError
 |   |-- PreconditionFailed       (what the caller has seen is no longer so)
 |   |-- IdempotencyKeyReused
 |   |-- InvalidSettings
+|   |-- Unauthenticated          (no credential, or none that is valid)
+|   |-- PermissionDenied         (the caller's scopes do not allow the operation)
 |   `-- ModelUnusable            (missing file, wrong digest, unreadable graph)
 |-- AcceleratorUnavailable       3  the requested provider is not there
 |-- SystemUnavailable            4  a part of the system does not answer or cannot start
 |   |-- InferenceUnavailable     (the inference server does not answer)
+|   |-- RateLimited              (the caller has used up what it may do for now)
 |   |-- DeadlineExceeded         (a call took longer than it may)
 |   |-- AlreadyRunning
 |   |-- PortInUse
@@ -118,6 +121,20 @@ class InvalidSettings(InvalidInput):
     title = "The settings are not valid"
 
 
+class Unauthenticated(InvalidInput):
+    code = "unauthenticated"
+    title = "The caller is not known"
+    http_status = 401
+    grpc_status = "UNAUTHENTICATED"
+
+
+class PermissionDenied(InvalidInput):
+    code = "permission-denied"
+    title = "The caller may not do this"
+    http_status = 403
+    grpc_status = "PERMISSION_DENIED"
+
+
 class ModelUnusable(InvalidInput):
     code = "model-unusable"
     title = "A model file is missing or is not the one the catalog names"
@@ -144,6 +161,17 @@ class SystemUnavailable(ScreenalyticsError):
 class InferenceUnavailable(SystemUnavailable):
     code = "inference-unavailable"
     title = "The inference server does not answer"
+
+
+class RateLimited(SystemUnavailable):
+    code = "rate-limited"
+    title = "The caller has used up what it may do for now"
+    http_status = 429
+    grpc_status = "RESOURCE_EXHAUSTED"
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class DeadlineExceeded(SystemUnavailable):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from prometheus_client.exposition import choose_encoder
 
 from services.kit.errors import PortInUse
 
+_QUIET_FOR_S = 10.0  # a client that says nothing for so long is let go
+
 log = logging.getLogger(__name__)
 
 # None means healthy; a text says what is wrong.
@@ -21,11 +24,19 @@ Check = Callable[[], str | None]
 
 @contextmanager
 def serve_health(
-    host: str, port: int, *, live: Check, ready: Check, registry: CollectorRegistry
+    host: str,
+    port: int,
+    *,
+    live: Check,
+    ready: Check,
+    registry: CollectorRegistry,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[int]:
     """Serves until the block ends; yields the bound port. Raises `PortInUse`."""
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = _QUIET_FOR_S
+
         def do_GET(self) -> None:
             checks = {"/livez": live, "/readyz": ready}
             if self.path == "/metrics":
@@ -53,6 +64,9 @@ def serve_health(
     except OSError as error:
         raise PortInUse(f"cannot listen on {host}:{port}: {error.strerror}") from error
     server.daemon_threads = True
+    if tls is not None:
+        # The handshake is the connection's own thread's: a client that says nothing must not hold up the rest.
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
     thread.start()
     try:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from services.kit.errors import InvalidSettings
@@ -26,8 +26,22 @@ class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+PathSetting = Annotated[Path | None, AfterValidator(lambda p: None if p is None or p == Path() else p)]
+
+
 class NatsSettings(Group):
+    """`creds_file`, `nkey_seed_file`: in place of user and password. With `tls_ca_file`, or a `tls://` address,
+    a server that offers no TLS is refused; `tls_cert_file` and `tls_key_file` are for one that asks for them.
+    """
+
     url: str = "nats://127.0.0.1:4222"
+    user: str = ""
+    password: SecretStr = SecretStr("")
+    creds_file: PathSetting = None
+    nkey_seed_file: PathSetting = None
+    tls_ca_file: PathSetting = None
+    tls_cert_file: PathSetting = None
+    tls_key_file: PathSetting = None
 
 
 class StoreSettings(Group):
@@ -35,9 +49,6 @@ class StoreSettings(Group):
 
     url: str
     options: dict[str, str] = {}
-
-
-PathSetting = Annotated[Path | None, AfterValidator(lambda p: None if p is None or p == Path() else p)]
 
 
 class ModelsSettings(Group):
@@ -79,8 +90,16 @@ class ThreadsSettings(Group):
     max_cpu: int | None = Field(default=None, ge=1)
 
 
-class HealthSettings(Group):
+class ListenerSettings(Group):
+    """`tls_cert_file` (PEM, the chain): only TLS is spoken. `tls_client_ca_file`: clients need one of it."""
+
     host: str = "127.0.0.1"
+    tls_cert_file: PathSetting = None
+    tls_key_file: PathSetting = None
+    tls_client_ca_file: PathSetting = None
+
+
+class HealthSettings(ListenerSettings):
     port: int = Field(default=9100, ge=0, le=65535)
 
 

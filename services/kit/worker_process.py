@@ -12,8 +12,8 @@ from pathlib import Path
 
 from nats.aio.client import Client
 
-from services.kit import bus
 from services.kit.attempt import in_daemon_thread
+from services.kit.bus_connection import connect
 from services.kit.errors import AcceleratorUnavailable, InferenceUnavailable, InvalidSettings, ModelUnusable
 from services.kit.health import serve_health
 from services.kit.inference.catalog import Catalog
@@ -27,6 +27,7 @@ from services.kit.settings import WorkerSettings
 from services.kit.stages import StageHandler
 from services.kit.telemetry import WorkerMetrics
 from services.kit.threads import apply_cap, available_cores, thread_cap
+from services.kit.tls import listener_context
 from services.kit.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -71,8 +72,9 @@ async def serve_worker(
         live=health.liveness_fault,
         ready=health.readiness_fault,
         registry=metrics.registry,
+        tls=listener_context(settings.health),
     ):
-        nc = await bus.connect(settings.nats.url, name=handler.stage)
+        nc = await connect(settings.nats, name=handler.stage)
         presence = Presence(
             nc, stage=handler.stage, pool=pool, thread_cap=cap, health_port=settings.health.port
         )

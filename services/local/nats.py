@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import quote
 
+from services.kit.bus_permissions import ROLES, permissions
 from services.kit.errors import SystemUnavailable
 from services.local.launch import Launch
 from services.local.ports import LOOPBACK, choose_ports
 from services.local.readiness import http_obstacle, running_server
 
+# May do everything: for whoever holds the secrets of the data directory. No service is given it.
 _USER = "screenalytics"
 
 
@@ -31,6 +34,18 @@ class EmbeddedNats:
     @property
     def url(self) -> str:
         return f"nats://{_USER}:{quote(self._password)}@{LOOPBACK}:{self.port}"
+
+    def login(self, role: str) -> dict[str, str]:
+        """The settings by which a service connects as `role`, with its permissions alone."""
+        return {
+            "SCREENALYTICS_NATS__URL": f"nats://{LOOPBACK}:{self.port}",
+            "SCREENALYTICS_NATS__USER": role,
+            "SCREENALYTICS_NATS__PASSWORD": self._password_of(role),
+        }
+
+    def _password_of(self, role: str) -> str:
+        """From which nothing follows about that of another role."""
+        return hmac.digest(self._password.encode(), role.encode(), "sha256").hex()
 
     def prepare(self) -> None:
         """Write the configuration, readable by its owner alone since it holds the password."""
@@ -62,7 +77,19 @@ class EmbeddedNats:
             "listen": f"{LOOPBACK}:{self.port}",
             "http": f"{LOOPBACK}:{self.monitoring_port}",
             # Every local user can reach the loopback address.
-            "authorization": {"user": _USER, "password": self._password},
+            "authorization": {
+                "users": [
+                    {"user": _USER, "password": self._password},
+                    *(
+                        {
+                            "user": role,
+                            "password": self._password_of(role),
+                            "permissions": permissions(role).as_config(),
+                        }
+                        for role in ROLES
+                    ),
+                ]
+            },
             # The default, two minutes, can lose acknowledged messages with the machine.
             "jetstream": {"store_dir": str(self.home), "sync_interval": "always"},
         }

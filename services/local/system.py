@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import services
+from services.kit.bus_permissions import ORCHESTRATOR
+from services.kit.stages import Stage
 from services.local.data_dir import DataDir
 from services.local.launch import Launch
 from services.local.nats import EmbeddedNats
@@ -20,7 +22,7 @@ from services.local.postgres import EmbeddedPostgres
 from services.local.readiness import http_obstacle
 from services.local.settings import LocalSettings
 
-WORKERS = ("detector", "embedder", "clusterer")
+WORKERS = {"detector": Stage.DETECT_TRACK, "embedder": Stage.FACES_EMBED, "clusterer": Stage.CLUSTER}
 # A first session on a GPU compiles kernels.
 _WORKER_READY_WITHIN_S = 180.0
 
@@ -63,12 +65,15 @@ def system_tiers(
     postgres = EmbeddedPostgres(directory.postgres, ports.postgres, secrets.postgres_password)
     nats = EmbeddedNats(directory.nats, ports.nats, ports.nats_monitoring, secrets.nats_password)
     shared_env = {
-        "SCREENALYTICS_NATS__URL": nats.url,
         "SCREENALYTICS_STORE__URL": directory.store.as_uri(),
         "SCREENALYTICS_MODELS__OVERLAY_DIR": str(directory.models),
         **({"SCREENALYTICS_MODELS__DIR": str(settings.models_dir)} if settings.models_dir else {}),
     }
-    orchestrator_env = {"SCREENALYTICS_POSTGRES__DSN": postgres.dsn, **_api_env(ports)}
+    orchestrator_env = {
+        "SCREENALYTICS_POSTGRES__DSN": postgres.dsn,
+        **_api_env(ports),
+        **nats.login(ORCHESTRATOR),
+    }
     tiers = (
         (_postgres_part(postgres),),
         (_nats_part(nats),),
@@ -77,7 +82,11 @@ def system_tiers(
     if not settings.workers:
         return tiers
     worker_env = shared_env | _inference_env(settings)
-    return (*tiers, tuple(_worker_part(name, ports.workers[name], worker_env, directory) for name in WORKERS))
+    workers = tuple(
+        _worker_part(name, ports.workers[name], worker_env | nats.login(stage), directory)
+        for name, stage in WORKERS.items()
+    )
+    return (*tiers, workers)
 
 
 def module_argv(module: str) -> tuple[str, ...]:

@@ -12,11 +12,20 @@ import uvicorn
 from fastapi import FastAPI
 from nats.aio.client import Client
 
-from services.kit import bus
+from services.kit.bus_connection import connect
+from services.kit.bus_permissions import ORCHESTRATOR
 from services.kit.errors import PortInUse, SystemUnavailable
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.stored_overlay import load_catalog
 from services.kit.object_store import ObjectStore
+from services.kit.tls import listener_context
+from services.orchestrator.access.audit import AuditLog
+from services.orchestrator.access.exposure import Exposure, exposure
+from services.orchestrator.access.gate import Gate
+from services.orchestrator.access.keys import ApiKeys
+from services.orchestrator.access.rate import CallRate
+from services.orchestrator.access.tokens import TokenVerifier
+from services.orchestrator.access.uploads import UploadAllowance
 from services.orchestrator.claims import ClaimDesk
 from services.orchestrator.collector import ArtifactCollector
 from services.orchestrator.core import Core
@@ -62,6 +71,9 @@ class _Server(uvicorn.Server):
 
 
 async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
+    who_may_connect = _exposure(settings)  # before anything is opened
+    if who_may_connect.is_open and not who_may_connect.is_local:
+        log.warning("whoever can connect may do everything: SCREENALYTICS_ACCESS__ALLOW_ANYONE_WHO_CAN_CONNECT")
     catalog = await asyncio.to_thread(load_catalog, settings, with_files=False)
     store = ObjectStore(settings.store.url, options=settings.store.options)
     async with _database(settings) as database, _bus(settings) as nc:
@@ -109,6 +121,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             registry=registry,
             readiness=readiness,
         )
+        agents.append(core.audit.run())
         http_server = _server(http_api.build(core), settings)
         await _run_until(stop, agents, http_server, GrpcServer(core, settings.grpc), readiness)
 
@@ -125,6 +138,8 @@ def _core(
     readiness: Readiness,
 ) -> Core:
     jobs = Jobs(database, catalog, settings, store)
+    keys = ApiKeys(database, remember_s=settings.access.key_cache_s)
+    audit = AuditLog(database, settings.access.audit_retention_days)
     records = Records(database, store, catalog)
     return Core(
         episodes=Episodes(database, store, settings.media, settings.disk),
@@ -139,6 +154,30 @@ def _core(
         registry=registry,
         readiness=readiness,
         catalog=catalog,
+        gate=_gate(settings, database, keys, audit),
+        keys=keys,
+        audit=audit,
+    )
+
+
+def _exposure(settings: OrchestratorSettings) -> Exposure:
+    """Raises `InvalidSettings`."""
+    return exposure(
+        settings.access.mode,
+        [settings.http.host, settings.grpc.host],
+        allow_anyone_who_can_connect=settings.access.allow_anyone_who_can_connect,
+    )
+
+
+def _gate(settings: OrchestratorSettings, database: Database, keys: ApiKeys, audit: AuditLog) -> Gate:
+    access = settings.access
+    return Gate(
+        exposure=_exposure(settings),
+        keys=keys,
+        tokens=TokenVerifier.of(settings.oidc),
+        rate=CallRate(access.calls_per_second, access.call_burst),
+        uploads=UploadAllowance(database, access.upload_bytes_per_day),
+        audit=audit,
     )
 
 
@@ -154,7 +193,7 @@ async def _database(settings: OrchestratorSettings) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def _bus(settings: OrchestratorSettings) -> AsyncIterator[Client]:
-    nc = await bus.connect(settings.nats.url, name="orchestrator")
+    nc = await connect(settings.nats, name=ORCHESTRATOR)
     try:
         yield nc
     finally:
@@ -162,6 +201,7 @@ async def _bus(settings: OrchestratorSettings) -> AsyncIterator[Client]:
 
 
 def _server(api: FastAPI, settings: OrchestratorSettings) -> uvicorn.Server:
+    tls = listener_context(settings.http)
     config = uvicorn.Config(
         api,
         host=settings.http.host,
@@ -170,6 +210,7 @@ def _server(api: FastAPI, settings: OrchestratorSettings) -> uvicorn.Server:
         access_log=False,
         timeout_graceful_shutdown=3,
         lifespan="off",
+        ssl_context_factory=None if tls is None else lambda *_: tls,
     )
     return _Server(config)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.kit.inference.catalog import Catalog
+from services.orchestrator.access.audit import AuditLog
+from services.orchestrator.access.gate import Gate
+from services.orchestrator.access.keys import ApiKeys
 from services.orchestrator.downloads import Downloads
 from services.orchestrator.episodes import Episodes
 from services.orchestrator.erasures import Erasures
@@ -32,3 +35,6 @@ class Core:
     registry: WorkerRegistry
     readiness: Readiness
     catalog: Catalog
+    gate: Gate
+    keys: ApiKeys
+    audit: AuditLog

@@ -28,8 +28,17 @@ class Operation:
     scope: Scope | None
     rest_only: str = ""
 
+    @property
+    def is_change(self) -> bool:
+        return not self.rest.startswith("GET ") and self.scope is not Scope.READ
+
+    @property
+    def grpc_name(self) -> str:
+        return "".join(word.capitalize() for word in self.name.split("_"))
+
 
 _UPLOAD = "a body that is streamed to the store"
+_ADMINISTRATION = "for people who run the system"
 _PROBE = "asked by Kubernetes and Prometheus; gRPC has its own health service"
 
 OPERATIONS = (
@@ -63,6 +72,11 @@ OPERATIONS = (
     Operation("watch_job", "GET /v1/jobs/{job_id}/events", Scope.READ),
     Operation("list_workers", "GET /v1/workers", Scope.READ),
     Operation("list_profiles", "GET /v1/profiles", Scope.READ),
+    Operation("create_key", "POST /v1/keys", Scope.ADMIN, _ADMINISTRATION),
+    Operation("list_keys", "GET /v1/keys", Scope.ADMIN, _ADMINISTRATION),
+    Operation("revoke_key", "POST /v1/keys/{key_id}:revoke", Scope.ADMIN, _ADMINISTRATION),
+    Operation("rotate_key", "POST /v1/keys/{key_id}:rotate", Scope.ADMIN, _ADMINISTRATION),
+    Operation("list_audit", "GET /v1/audit", Scope.ADMIN, _ADMINISTRATION),
     Operation("livez", "GET /livez", None, _PROBE),
     Operation("readyz", "GET /readyz", None, _PROBE),
     Operation("metrics", "GET /metrics", None, _PROBE),

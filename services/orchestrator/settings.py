@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from services.kit.settings import DiskSettings, Group, ServiceSettings
+from services.kit.settings import DiskSettings, Group, ListenerSettings, PathSetting, ServiceSettings
+from services.orchestrator.access.exposure import AccessMode
 
 Route = Annotated[str, StringConstraints(pattern=r"^(detect_track|faces_embed|cluster)/(cuda|cpu)$")]
 
@@ -19,19 +20,17 @@ class PostgresSettings(Group):
     migrate_at_start: bool = True
 
 
-class HttpSettings(Group):
-    host: str = "127.0.0.1"
+class HttpSettings(ListenerSettings):
     port: int = Field(default=8080, ge=0, le=65535)
 
 
-class GrpcSettings(Group):
+class GrpcSettings(ListenerSettings):
     """`deadline_s` bounds every call but streams, whatever deadline the client has set.
 
     `keepalive_s`: how often a silent connection is looked at; one that does not answer within
     `keepalive_timeout_s` has ended. `reflection` tells everybody what the API is made of.
     """
 
-    host: str = "127.0.0.1"
     port: int = Field(default=9090, ge=0, le=65535)
     reflection: bool = False
     deadline_s: float = Field(default=90.0, gt=0)
@@ -72,6 +71,46 @@ class JobsSettings(Group):
     collect_after_s: float = Field(default=3_600.0, ge=0)
 
 
+class AccessSettings(Group):
+    """Who may call the API. `mode`: `open` asks nobody, `required` asks everybody for a key or a token, `auto`
+    is open where only this machine can connect.
+
+    `calls_per_second` and `call_burst` hold for each caller and replica, `upload_bytes_per_day` (of request
+    bodies, UTC) for each caller; 0 is no limit. `key_cache_s`: how long another
+    replica may go on taking a revoked key.
+    """
+
+    mode: AccessMode = AccessMode.AUTO
+    allow_anyone_who_can_connect: bool = False
+    calls_per_second: float = Field(default=50.0, ge=0)
+    call_burst: int = Field(default=200, ge=1)
+    upload_bytes_per_day: int = Field(default=1 << 40, ge=0)
+    key_cache_s: float = Field(default=2.0, ge=0, le=60)
+    audit_retention_days: float = Field(default=365.0, gt=0)
+
+
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+
+
+class OidcSettings(Group):
+    """Bearer tokens of an OpenID Connect issuer; none are taken without `issuer`. `audience` is this system's.
+
+    The issuer's keys come from `jwks_url` or `jwks_file`. `scopes_claim` names the claim that lists scopes,
+    each behind `scopes_prefix`.
+    """
+
+    issuer: str = ""
+    audience: str = ""
+    algorithms: tuple[Algorithm, ...] = Field(default=("RS256", "ES256"), min_length=1)
+    jwks_url: str = Field(default="", pattern=r"^(https://.+|http://(127\.0\.0\.1|localhost|\[::1\])[:/].*)?$")
+    jwks_file: PathSetting = None
+    ca_file: PathSetting = None
+    refresh_at_most_every_s: float = Field(default=30.0, ge=0)
+    scopes_claim: str = "scope"
+    scopes_prefix: str = ""
+    leeway_s: float = Field(default=30.0, ge=0, le=300)
+
+
 class ErasureSettings(Group):
     """`settle_s`: how long a receipt stays pending after the last attempt at the episode was closed.
 
@@ -106,5 +145,7 @@ class OrchestratorSettings(ServiceSettings):
     disk: DiskSettings = DiskSettings()
     routes: RoutesSettings = RoutesSettings()
     jobs: JobsSettings = JobsSettings()
+    access: AccessSettings = AccessSettings()
+    oidc: OidcSettings = OidcSettings()
     erasure: ErasureSettings = ErasureSettings()
     retention: RetentionSettings = RetentionSettings()

@@ -11,6 +11,7 @@ from chaos.load import Users
 from chaos.system import ChaosSystem
 
 from services.kit import bus
+from services.kit.bus_connection import connect
 from services.kit.stages import Stage
 from tests.chaos.conftest import SCALE, Begin, assert_exact, finished
 from tests.sizes import IS_FULL, sized
@@ -62,7 +63,7 @@ async def test_the_reaper_adds_no_copy_to_a_backlog(begin: Begin) -> None:
 
 async def _queue(system: ChaosSystem) -> tuple[int, int]:
     """(messages in the queue, the last number given to one): a copy would raise the second."""
-    nc = await bus.connect(system.nats_url, name="test")
+    nc = await connect(system.nats_url, name="test")
     try:
         info = await nc.jetstream().stream_info(bus.TASKS_STREAM)
     finally:

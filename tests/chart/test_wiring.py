@@ -15,6 +15,7 @@ from services.clusterer.settings import ClustererSettings
 from services.detector.settings import DetectorSettings
 from services.embedder.settings import EmbedderSettings
 from services.kit import bus
+from services.kit.bus_permissions import ROLES
 from services.kit.settings import env_name
 from services.kit.stages import STAGE_ORDER
 from services.orchestrator.settings import OrchestratorSettings
@@ -87,6 +88,7 @@ def test_the_settings_class_reads_what_the_chart_renders(
     secrets = {
         "SCREENALYTICS_POSTGRES__DSN": "postgresql://x",
         "SCREENALYTICS_NATS__URL": "nats://x",
+        "SCREENALYTICS_NATS__PASSWORD": "x",
         "SCREENALYTICS_STORE__OPTIONS": "{}",
         "SCREENALYTICS_THREADS__MAX_CPU": "2",
         "SCREENALYTICS_TRACES__HEADERS": "{}",
@@ -226,6 +228,26 @@ def test_settings_of_an_operator_reach_the_pods_as_text() -> None:
     ][0]
     assert env_of(container)["SCREENALYTICS_MEDIA__MAX_UPLOAD_BYTES"] == str(1 << 40)
     assert env_of(container)["SCREENALYTICS_JOBS__STALL_S"] == "2.5"
+
+
+def test_each_role_is_given_its_own_password_for_nats_and_no_other() -> None:
+    roles = {"orchestrator": "orchestrator", **STAGE_OF}
+    for _, pod in rendered("everything").pods():
+        for container in containers(pod):
+            env = env_of(container) if is_ours(container) else {}
+            if "SCREENALYTICS_NATS__URL" in env:
+                role = roles[service_of(container)]
+                assert role in ROLES
+                assert env["SCREENALYTICS_NATS__USER"] == role
+                assert env["SCREENALYTICS_NATS__PASSWORD"] == {
+                    "secretKeyRef": {"name": "nats-roles", "key": role}
+                }
+
+
+def test_the_test_of_a_release_calls_with_the_key_it_is_given() -> None:
+    pod = rendered("everything").get("Pod", "demo-faces-test")
+    env = env_of(pod["spec"]["containers"][0])
+    assert env["SCREENALYTICS_CLIENT__TOKEN"] == {"secretKeyRef": {"name": "test-key", "key": "text"}}
 
 
 def test_an_existing_secret_and_its_key_are_used() -> None:

@@ -31,6 +31,20 @@ _SAMPLES: dict[str, str] = {
     "SCREENALYTICS_TRACES__HEADERS": '{"authorization": "a token"}',
     "SCREENALYTICS_TRACES__CA_FILE": "/elsewhere",
     "SCREENALYTICS_ROUTES__DECLARED": '["cluster/cpu"]',
+    "SCREENALYTICS_ACCESS__MODE": "required",
+    **{
+        f"SCREENALYTICS_{listener}__TLS_{file}_FILE": "/elsewhere"
+        for listener in ("HTTP", "GRPC", "HEALTH")
+        for file in ("CERT", "KEY", "CLIENT_CA")
+    },
+    **{
+        f"SCREENALYTICS_NATS__{field}": "/elsewhere"
+        for field in ("CREDS_FILE", "NKEY_SEED_FILE", "TLS_CA_FILE", "TLS_CERT_FILE", "TLS_KEY_FILE")
+    },
+    "SCREENALYTICS_OIDC__ALGORITHMS": '["EdDSA"]',
+    "SCREENALYTICS_OIDC__JWKS_URL": "https://elsewhere/keys",
+    "SCREENALYTICS_OIDC__JWKS_FILE": "/elsewhere",
+    "SCREENALYTICS_OIDC__CA_FILE": "/elsewhere",
 }
 
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from nats.aio.client import Client
 
-from services.kit import bus
+from services.kit.bus_connection import connect
 from services.local.nats import EmbeddedNats
 from services.local.postgres import EmbeddedPostgres
 from services.orchestrator.database import Database
@@ -90,7 +90,7 @@ def dsn(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def nc(nats_server: EmbeddedNats) -> AsyncIterator[Client]:
     """A connection to a broker without any stream."""
-    client = await bus.connect(nats_server.url, name="test")
+    client = await connect(nats_server.url, name="test")
     js = client.jetstream()
     for stream in await js.streams_info():
         await js.delete_stream(str(stream.config.name))

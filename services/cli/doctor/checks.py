@@ -13,7 +13,7 @@ import pyarrow
 from threadpoolctl import threadpool_info
 
 from services.detector.ffmpeg_floor import floor_fault
-from services.kit import bus
+from services.kit.bus_connection import connect
 from services.kit.errors import InvalidSettings, ScreenalyticsError, SystemUnavailable
 from services.kit.inference.start_check import Finding, Verdict
 from services.kit.inference.triton import TritonClient, TritonOptions
@@ -64,7 +64,7 @@ def postgres(dsn: str) -> Finding:
 
 def nats(url: str) -> Finding:
     async def ask() -> str:
-        nc = await bus.connect(url, name="doctor")
+        nc = await connect(url, name="doctor")
         try:
             return f"NATS {nc.connected_server_version} answers"
         finally:

@@ -3,6 +3,13 @@
 A field without a default is always there; None stands for what is not known. Times are RFC 3339 in UTC.
 """
 
+from services.orchestrator.answers.access import (
+    ApiKey,
+    ApiKeyList,
+    AuditEntry,
+    AuditPage,
+    IssuedApiKey,
+)
 from services.orchestrator.answers.episodes import (
     Artifact,
     ArtifactList,
@@ -44,8 +51,12 @@ from services.orchestrator.answers.system import (
 )
 
 __all__ = [
+    "ApiKey",
+    "ApiKeyList",
     "Artifact",
     "ArtifactList",
+    "AuditEntry",
+    "AuditPage",
     "DeadLetter",
     "DeadLetterList",
     "Episode",
@@ -58,6 +69,7 @@ __all__ = [
     "ImportDone",
     "ImportedFile",
     "ImportedFileList",
+    "IssuedApiKey",
     "Job",
     "JobList",
     "JobWhy",

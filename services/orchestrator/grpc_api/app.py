@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.kit.errors import PortInUse
+from services.kit.tls import listener_context
 from services.orchestrator.core import Core
+from services.orchestrator.grpc_api.access import AccessControl
 from services.orchestrator.grpc_api.episodes import Episodes
 from services.orchestrator.grpc_api.guard import Guard
 from services.orchestrator.grpc_api.jobs import Jobs
@@ -29,15 +30,13 @@ _GRACE_S = 3.0
 
 
 class GrpcServer:
-    """`interceptors` stand inside the guard, which maps what they raise, in the order of their list."""
+    """The guard stands around the access control, and maps what it raises."""
 
-    def __init__(
-        self, core: Core, settings: GrpcSettings, interceptors: Sequence[grpc.aio.ServerInterceptor] = ()
-    ) -> None:
+    def __init__(self, core: Core, settings: GrpcSettings) -> None:
         self._settings = settings
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
-            interceptors=[Guard(settings.deadline_s), *interceptors], options=_options(settings)
+            interceptors=[Guard(settings.deadline_s), AccessControl(core.gate)], options=_options(settings)
         )
         api_pb2_grpc.add_EpisodesServicer_to_server(Episodes(core), self._server)
         api_pb2_grpc.add_JobsServicer_to_server(Jobs(core), self._server)
@@ -47,10 +46,14 @@ class GrpcServer:
             reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME), self._server)
 
     async def serve(self) -> None:
-        """Until `stop`. Raises `PortInUse`."""
+        """Until `stop`. Raises `PortInUse`, `InvalidSettings`."""
         address = f"{self._settings.host}:{self._settings.port}"
+        credentials = _credentials(self._settings)
         try:
-            port = self._server.add_insecure_port(address)
+            if credentials is None:
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
             raise PortInUse(f"cannot listen on {address}") from error
         for service in SERVICES:
@@ -63,6 +66,20 @@ class GrpcServer:
         """Tells those who watch its health, takes no more calls, and gives those it has a moment to end."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(_GRACE_S)
+
+
+def _credentials(settings: GrpcSettings) -> grpc.ServerCredentials | None:
+    """None for plain text. Raises `InvalidSettings`."""
+    if listener_context(settings) is None:  # which judges the files as well
+        return None
+    assert settings.tls_cert_file is not None
+    key = (settings.tls_key_file or settings.tls_cert_file).read_bytes()
+    ca_file = settings.tls_client_ca_file
+    return grpc.ssl_server_credentials(
+        [(key, settings.tls_cert_file.read_bytes())],
+        root_certificates=None if ca_file is None else ca_file.read_bytes(),
+        require_client_auth=ca_file is not None,
+    )
 
 
 def _options(settings: GrpcSettings) -> list[tuple[str, int]]:

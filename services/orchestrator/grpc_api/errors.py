@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
@@ -9,7 +11,7 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from services.kit.errors import ScreenalyticsError
+from services.kit.errors import RateLimited, ScreenalyticsError
 
 DOMAIN = "screenalytics"
 DETAILS = "grpc-status-details-bin"
@@ -34,7 +36,9 @@ def trailers_of(error: ScreenalyticsError) -> tuple[tuple[str, bytes], ...]:
     told = {"hint": error.hint, **error.extras} if error.hint else error.extras
     metadata = {name: _short(str(value), _MOST_METADATA_BYTES // len(told)) for name, value in told.items()}
     details: list[Message] = [ErrorInfo(reason=error.code, domain=DOMAIN, metadata=metadata)]
-    if code_of(error) is grpc.StatusCode.UNAVAILABLE:
+    if isinstance(error, RateLimited):
+        details.append(RetryInfo(retry_delay=Duration(seconds=math.ceil(error.retry_after_s))))
+    elif code_of(error) is grpc.StatusCode.UNAVAILABLE:
         details.append(RetryInfo(retry_delay=Duration(seconds=_RETRY_AFTER_S)))
     status = Status(code=code_of(error).value[0], message=message_of(error), details=map(_packed, details))
     return ((DETAILS, status.SerializeToString()),)

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 CALLS = Counter("screenalytics_grpc_calls", "Calls to the gRPC API that have ended.", ["method", "code"])
 
-_OURS = "/screenalytics."
+OURS = "/screenalytics."
 
 Context = grpc.aio.ServicerContext[Any, Any]
 # The stubs know only the handlers of servers with threads.
@@ -44,7 +44,7 @@ class Guard(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
         handler, method = await continuation(handler_call_details), handler_call_details.method
-        if handler is None or not method.startswith(_OURS):
+        if handler is None or not method.startswith(OURS):
             return handler
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(

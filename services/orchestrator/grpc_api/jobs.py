@@ -17,6 +17,7 @@ from services.orchestrator.converters import (
     values_of,
 )
 from services.orchestrator.core import Core
+from services.orchestrator.grpc_api.access import caller
 from services.orchestrator.grpc_api.guard import Context
 from services.orchestrator.idempotency import Origin, checked_key
 from services.orchestrator.job_view import JobFilter
@@ -101,6 +102,8 @@ class Jobs(api_pb2_grpc.JobsServicer):
 
 
 def _asker(context: Context) -> str:
-    """Who asks, as in REST: by the user agent."""
+    """Who asks, as in REST: the caller where they are known, else the user agent."""
+    if caller().name:
+        return caller().name
     metadata = dict(context.invocation_metadata() or ())
     return str(metadata.get("user-agent", "unknown"))[:200]

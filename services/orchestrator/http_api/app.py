@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from services.orchestrator.core import Core
-from services.orchestrator.http_api import description, episodes, erasures, imports, jobs, problems, system
+from services.orchestrator.http_api import (
+    description,
+    episodes,
+    erasures,
+    imports,
+    jobs,
+    keys,
+    problems,
+    system,
+)
+from services.orchestrator.http_api.access import AccessControl, require_admitted
 from services.orchestrator.http_api.requests import RequestCounter
 from services.orchestrator.http_api.tracing import RequestTracer
 
@@ -19,9 +29,11 @@ def build(core: Core) -> FastAPI:
         docs_url="/docs",
         redoc_url=None,
         generate_unique_id_function=_operation_id,
+        dependencies=[Depends(require_admitted)],
         # The framework's own spans hold paths and queries, which name episodes.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
+    api.add_middleware(AccessControl, gate=core.gate)
     api.add_middleware(RequestCounter)
     api.add_middleware(RequestTracer)  # outside of the counter, whose exemplars name its spans
     problems.install(api)
@@ -31,6 +43,7 @@ def build(core: Core) -> FastAPI:
     api.include_router(imports.routes(core.episodes, core.imports))
     api.include_router(jobs.routes(core.jobs, core.successors, core.records, core.inquiry, core.watch))
     api.include_router(system.routes(core.readiness, core.registry, core.catalog))
+    api.include_router(keys.routes(core.keys, core.audit))
     return api
 
 

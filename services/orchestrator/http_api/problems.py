@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from services.kit.errors import InvalidRequest, ScreenalyticsError
+from services.kit.errors import InvalidRequest, RateLimited, ScreenalyticsError, Unauthenticated
 from services.orchestrator.http_api.tracing import within_request
 
 log = logging.getLogger(__name__)
 
 _TYPE = "urn:screenalytics:problem:"
 _RETRY_AFTER_S = "2"
+_CHALLENGE = 'Bearer realm="screenalytics"'
 
 
-def problem(error: ScreenalyticsError, *, status: int | None = None) -> Response:
+def problem(
+    error: ScreenalyticsError, *, status: int | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
     number = status or error.http_status
     body = {
         "type": _TYPE + error.code,
@@ -31,13 +36,26 @@ def problem(error: ScreenalyticsError, *, status: int | None = None) -> Response
         **error.extras,
     }
     # Escaped, since what is quoted from a request may be no text that UTF-8 can carry.
-    headers = {"Retry-After": _RETRY_AFTER_S} if number == 503 else None
-    return Response(json.dumps(body), number, headers, media_type="application/problem+json")
+    return Response(
+        json.dumps(body),
+        number,
+        {**_headers(error, number), **(headers or {})},
+        media_type="application/problem+json",
+    )
+
+
+def _headers(error: ScreenalyticsError, status: int) -> dict[str, str]:
+    if isinstance(error, Unauthenticated):
+        return {"WWW-Authenticate": _CHALLENGE}
+    if isinstance(error, RateLimited):
+        return {"Retry-After": str(math.ceil(error.retry_after_s))}
+    return {"Retry-After": _RETRY_AFTER_S} if status == 503 else {}
 
 
 def install(app: FastAPI) -> None:
     @app.exception_handler(ScreenalyticsError)
-    async def foreseen(_: Request, error: ScreenalyticsError) -> Response:
+    async def foreseen(request: Request, error: ScreenalyticsError) -> Response:
+        request.state.outcome = error.code
         return problem(error)
 
     @app.exception_handler(RequestValidationError)

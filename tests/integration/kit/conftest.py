@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from services.kit import bus
+from services.kit.bus_connection import connect
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.placement import Provider
 from services.kit.inference.pool import ModelPool
 from services.kit.presence import Presence
+from services.kit.settings import NatsSettings
 from services.kit.stages import Done, Outcome, Stage, TaskContext
 from services.kit.telemetry import WorkerMetrics
 from services.kit.worker import Worker
@@ -84,9 +85,10 @@ def start_worker(parts: Parts, nats_server: EmbeddedNats, tmp_path: Path) -> Sta
         is_explicit: bool = False,
         drain_grace_s: float = 10.0,
         nats_url: str = nats_server.url,
+        nats: NatsSettings | None = None,
     ) -> AsyncIterator[RunningWorker]:
         pool = ModelPool(catalog or Catalog.load(None), requested=Provider.CPU, allow_cpu=False)
-        nc = await bus.connect(nats_url, name=stage)
+        nc = await connect(nats or nats_url, name=stage)
         metrics = WorkerMetrics(thread_cap=thread_cap)
         scratch_dir = tmp_path / f"scratch-{id(pool)}"
         worker = Worker(

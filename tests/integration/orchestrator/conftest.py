@@ -19,7 +19,7 @@ from services.orchestrator.app import serve
 from services.orchestrator.settings import GrpcSettings, HttpSettings
 from tests.integration.parts import Parts, until
 
-Serve = Callable[[], AbstractAsyncContextManager[httpx.AsyncClient]]
+Serve = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,18 @@ ServeBoth = Callable[..., AbstractAsyncContextManager[Served]]
 def serve_both(parts: Parts, nats_server: EmbeddedNats) -> ServeBoth:
     """Starts an orchestrator in this process, on the database and broker of `parts`, with clients of it.
 
-    Arguments are fields of the gRPC settings.
+    `groups` of settings differ as a whole; further arguments are fields of the gRPC settings.
     """
 
     @asynccontextmanager
-    async def served(**of_grpc: Any) -> AsyncIterator[Served]:
+    async def served(*, groups: dict[str, Any] | None = None, **of_grpc: Any) -> AsyncIterator[Served]:
         http_port, grpc_port = choose_ports(2)
         settings = parts.settings.model_copy(
             update={
                 "http": HttpSettings(host=LOOPBACK, port=http_port),
                 "grpc": GrpcSettings(host=LOOPBACK, port=grpc_port, **of_grpc),
                 "nats": NatsSettings(url=nats_server.url),
+                **(groups or {}),
             }
         )
         stop = asyncio.Event()
@@ -77,9 +78,11 @@ def serve_both(parts: Parts, nats_server: EmbeddedNats) -> ServeBoth:
 
 @pytest.fixture
 def serve_api(serve_both: ServeBoth) -> Serve:
+    """Called with groups of settings that differ."""
+
     @asynccontextmanager
-    async def served() -> AsyncIterator[httpx.AsyncClient]:
-        async with serve_both() as both:
+    async def served(**groups: Any) -> AsyncIterator[httpx.AsyncClient]:
+        async with serve_both(groups=groups) as both:
             yield both.http
 
     return served

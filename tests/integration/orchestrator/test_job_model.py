@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from services.kit import bus
+from services.kit.bus_connection import connect
 from services.kit.errors import Conflict
 from services.kit.messages import Task, TaskOutcome
 from services.local.nats import EmbeddedNats
@@ -166,7 +166,7 @@ def test_the_engine_does_what_the_model_of_a_job_says(
     dsn: str, nats_server: EmbeddedNats, tmp_path: Path
 ) -> None:
     async def opened() -> tuple[Database, Any, Parts]:
-        database, nc = Database(dsn, pool_size=4), await bus.connect(nats_server.url, name="test")
+        database, nc = Database(dsn, pool_size=4), await connect(nats_server.url, name="test")
         await database.open()
         parts = Parts.of(database, nc, tmp_path / "store", jobs=JobsSettings(max_attempts=MAX_ATTEMPTS))
         for stream in await nc.jetstream().streams_info():

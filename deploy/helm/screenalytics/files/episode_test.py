@@ -1,7 +1,7 @@
 """What `helm test` runs: a tiny episode goes through every stage, where the worker map says.
 
-Needs the standard library alone. Environment: SCREENALYTICS_API__URL, TEST_EPISODE (a file), TEST_DEVICE,
-TEST_TIMEOUT_S. Exit status 0 means: the whole way works.
+Needs the standard library alone. Environment: SCREENALYTICS_API__URL, SCREENALYTICS_CLIENT__TOKEN (a key, where
+one is asked for), TEST_EPISODE (a file), TEST_DEVICE, TEST_TIMEOUT_S. Exit status 0 means: the whole way works.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ _POLL_S = 1.0
 
 
 class Api:
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str = "") -> None:
         self.url = url
+        self._known = {"Authorization": f"Bearer {token}"} if token else {}
 
     def call(self, method: str, path: str, body: bytes | None = None, kind: str = "application/json") -> Any:
-        headers = {"Content-Type": kind} if body is not None else {}
+        headers = {**self._known, **({"Content-Type": kind} if body is not None else {})}
         request = urllib.request.Request(self.url + path, data=body, method=method, headers=headers)
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
@@ -69,7 +70,8 @@ def faults(job: dict[str, Any], device: str) -> list[str]:
 
 
 def main() -> None:
-    api, device = Api(os.environ["SCREENALYTICS_API__URL"]), os.environ["TEST_DEVICE"]
+    api = Api(os.environ["SCREENALYTICS_API__URL"], os.environ.get("SCREENALYTICS_CLIENT__TOKEN", ""))
+    device = os.environ["TEST_DEVICE"]
     try:
         ep_id = api.upload(Path(os.environ["TEST_EPISODE"]))
         job = await_end(api, api.submit(ep_id, device), float(os.environ["TEST_TIMEOUT_S"]))

@@ -60,7 +60,10 @@ SCREENALYTICS_{{ index . 0 | upper }}__{{ index . 1 | upper }}
       {{- end }}
 {{- end -}}
 
+{{/* How a role connects to NATS: `dict "root" $ "role" "orchestrator"`, or the stage of a worker. */}}
 {{- define "screenalytics.natsEnv" -}}
+{{- $role := .role -}}
+{{- with .root -}}
 - name: SCREENALYTICS_NATS__URL
   valueFrom:
     secretKeyRef:
@@ -71,6 +74,14 @@ SCREENALYTICS_{{ index . 0 | upper }}__{{ index . 1 | upper }}
       name: {{ .Values.nats.existingSecret }}
       key: {{ .Values.nats.key }}
       {{- end }}
+{{- with .Values.nats.rolesSecret }}
+- name: SCREENALYTICS_NATS__USER
+  value: {{ $role }}
+- name: SCREENALYTICS_NATS__PASSWORD
+  valueFrom:
+    secretKeyRef: {name: {{ . }}, key: {{ $role }}}
+{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{- define "screenalytics.storeUrl" -}}

@@ -1,0 +1,145 @@
+"""The same callers over gRPC: every method of the protos, asked for real by nobody and by a caller of each scope."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from services.orchestrator.access.exposure import AccessMode
+from services.orchestrator.operations import OPERATIONS, Operation, Scope
+from services.orchestrator.settings import AccessSettings
+from services.pb.screenalytics.v1 import api_pb2, api_pb2_grpc
+from tests.integration.orchestrator.access.conftest import REQUIRED, Issuer, Keys, bearer
+from tests.integration.orchestrator.access.test_credentials import BAD_TOKENS
+from tests.integration.orchestrator.conftest import ServeBoth, Served
+from tests.integration.parts import Parts, until
+
+OF_METHOD = {operation.grpc_name: operation for operation in OPERATIONS if not operation.rest_only}
+Metadata = tuple[tuple[str, str], ...]
+DENIED = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
+
+
+@pytest.fixture
+async def secured(serve_both: ServeBoth, issuer: Issuer) -> AsyncIterator[Served]:
+    async with serve_both(groups={"access": REQUIRED, "oidc": issuer.settings()}, reflection=True) as both:
+        yield both
+
+
+def methods() -> Iterator[tuple[str, bool, Operation]]:
+    """(path, is a stream, operation) of every method that the protos have."""
+    for service in api_pb2.DESCRIPTOR.services_by_name.values():
+        for method in service.methods:
+            yield f"/{service.full_name}/{method.name}", method.server_streaming, OF_METHOD[method.name]
+
+
+def metadata(headers: dict[str, str]) -> Metadata:
+    return tuple((name.lower(), value) for name, value in headers.items())
+
+
+async def code(channel: Any, path: str, sent: Metadata, *, is_stream: bool) -> grpc.StatusCode:
+    plain = {"request_serializer": bytes, "response_deserializer": bytes}
+    try:
+        if is_stream:
+            async for _ in channel.unary_stream(path, **plain)(b"", metadata=sent, timeout=20):
+                break
+        else:
+            await channel.unary_unary(path, **plain)(b"", metadata=sent, timeout=20)
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+    return grpc.StatusCode.OK
+
+
+async def test_each_method_is_for_callers_of_its_scope_and_for_nobody_else(
+    secured: Served, keys: Keys, issuer: Issuer
+) -> None:
+    callers = {
+        scope: [metadata(await keys.headers(scope)), metadata(bearer(issuer.token(scope=scope)))]
+        for scope in Scope
+    }
+    asked = set()
+    for path, is_stream, operation in methods():
+        asked.add(operation.name)
+        assert await code(secured.grpc, path, (), is_stream=is_stream) is grpc.StatusCode.UNAUTHENTICATED, path
+        for scope, credentials in callers.items():
+            for sent in credentials:
+                found = await code(secured.grpc, path, sent, is_stream=is_stream)
+                if scope is operation.scope:
+                    assert found not in {*DENIED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}, (
+                        path,
+                        found,
+                    )
+                else:
+                    assert found is grpc.StatusCode.PERMISSION_DENIED, (path, scope, found)
+    assert asked == {operation.name for operation in OF_METHOD.values()}
+
+
+async def test_no_bad_token_or_key_is_taken(secured: Served, issuer: Issuer, keys: Keys) -> None:
+    revoked = await keys.text(Scope.READ)
+    await keys.keys.revoke(revoked.split("_")[1])
+    bad = {what: made(issuer) for what, made in BAD_TOKENS.items() if "length" not in what} | {
+        "revoked": revoked
+    }
+    for what, text in bad.items():
+        sent = metadata(bearer(text))
+        found = await code(secured.grpc, "/screenalytics.v1.Jobs/ListJobs", sent, is_stream=False)
+        assert found is grpc.StatusCode.UNAUTHENTICATED, what
+
+
+async def test_health_is_for_everybody_and_the_description_for_readers(secured: Served, keys: Keys) -> None:
+    stub = health_pb2_grpc.HealthStub(secured.grpc)
+    assert (await stub.Check(health_pb2.HealthCheckRequest())).status == health_pb2.HealthCheckResponse.SERVING
+
+    async def listed(sent: Metadata) -> grpc.StatusCode:
+        reflect = reflection_pb2_grpc.ServerReflectionStub(secured.grpc)
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        try:
+            async for answer in reflect.ServerReflectionInfo(iter([request]), metadata=sent):
+                assert answer.list_services_response.service
+        except grpc.aio.AioRpcError as error:
+            return error.code()
+        return grpc.StatusCode.OK
+
+    assert await listed(()) is grpc.StatusCode.UNAUTHENTICATED
+    assert await listed(metadata(await keys.headers(Scope.ADMIN))) is grpc.StatusCode.PERMISSION_DENIED
+    assert await listed(metadata(await keys.headers(Scope.READ))) is grpc.StatusCode.OK
+
+
+async def test_the_log_tells_of_calls_as_it_does_for_rest(secured: Served, keys: Keys, parts: Parts) -> None:
+    await parts.upload()
+    text = await keys.text(Scope.SUBMIT)
+    sent = (*metadata(bearer(text)), ("x-request-id", "mine"))
+    jobs = api_pb2_grpc.JobsStub(secured.grpc)
+    job = await jobs.SubmitJob(api_pb2.SubmitJobRequest(ep_id="show", device=api_pb2.DEVICE_CPU), metadata=sent)
+    assert job.submitted_by == f"key:{text.split('_')[1]}"
+    with pytest.raises(grpc.aio.AioRpcError):
+        await jobs.CancelJob(api_pb2.CancelJobRequest(job_id="nothing"), metadata=sent)
+    with pytest.raises(grpc.aio.AioRpcError):
+        await jobs.ListJobs(api_pb2.ListJobsRequest())
+    admin = await keys.headers(Scope.ADMIN)
+
+    async def logged() -> list[dict[str, Any]]:
+        found = (await secured.http.get("/v1/audit", headers=admin)).json()["entries"]
+        return list(found) if len(found) == 3 else []
+
+    found = await until(logged)
+    assert {(e["operation"], e["outcome"], e["who"]) for e in found} == {
+        ("submit_job", "ok", f"key:{text.split('_')[1]}"),
+        ("cancel_job", "not-found", f"key:{text.split('_')[1]}"),
+        ("list_jobs", "unauthenticated", ""),
+    }
+    of_the_job = await secured.http.get("/v1/audit", params={"resource": f"jobs/{job.job_id}"}, headers=admin)
+    assert [(e["request_id"], e["remote"]) for e in of_the_job.json()["entries"]] == [("mine", "127.0.0.1")]
+
+
+async def test_too_many_calls_are_refused_for_a_while(serve_both: ServeBoth, keys: Keys) -> None:
+    access = AccessSettings(mode=AccessMode.REQUIRED, calls_per_second=0.001, call_burst=1)
+    sent = metadata(await keys.headers(Scope.READ))
+    async with serve_both(groups={"access": access}) as both:
+        path = "/screenalytics.v1.Jobs/ListJobs"
+        found = [await code(both.grpc, path, sent, is_stream=False) for _ in range(2)]
+        assert found == [grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED]
