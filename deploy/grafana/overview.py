@@ -79,6 +79,17 @@ OVERVIEW = DashboardSpec(
             ),
         ),
         PanelSpec(
+            "gRPC calls",
+            "Calls to the API over gRPC that have ended, by status.",
+            "reqps",
+            (
+                (
+                    f"sum by (code) (rate(screenalytics_grpc_calls_total{{{NS}}}[{RATE}]))",
+                    "{{code}}",
+                ),
+            ),
+        ),
+        PanelSpec(
             "Requests that fail",
             "Share of answers that are the system's fault. More than 0.1 % over a month breaks the objective.",
             "percentunit",
