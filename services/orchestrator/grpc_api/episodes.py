@@ -26,8 +26,8 @@ class Episodes(api_pb2_grpc.EpisodesServicer):
         self._core = core
 
     async def ListEpisodes(self, request: api_pb2.ListEpisodesRequest, _: Context) -> api_pb2.EpisodeList:
-        page = PageRequest(request.page_size, request.page_token)
-        found = await self._core.episodes.page(page, show_deleted=request.show_deleted)
+        asked = PageRequest(request.page_size, request.page_token)
+        found = await self._core.episodes.page(asked, show_deleted=request.show_deleted)
         rows = [episode_shown(row) for row in found.items]
         shown = {"episodes": rows, "next_page_token": found.next_page_token}
         return message_of(api_pb2.EpisodeList, shown)
@@ -87,6 +87,10 @@ class Episodes(api_pb2_grpc.EpisodesServicer):
         async for chunk in chunk_messages(await self._core.downloads.export(episode, request.name)):
             yield chunk
 
+    async def ListImports(self, request: api_pb2.ListImportsRequest, _: Context) -> api_pb2.ImportedFileList:
+        rows = await self._core.imports.list(await self._core.episodes.get(request.ep_id))
+        return message_of(api_pb2.ImportedFileList, {"files": [import_shown(row) for row in rows]})
+
     async def EraseEpisode(self, request: api_pb2.EraseEpisodeRequest, _: Context) -> api_pb2.ErasureReceipt:
         return message_of(api_pb2.ErasureReceipt, await self._core.erasures.erase(request.ep_id))
 
@@ -97,9 +101,4 @@ class Episodes(api_pb2_grpc.EpisodesServicer):
         return message_of(api_pb2.TrashedEpisode, await self._core.erasures.trash(request.ep_id))
 
     async def RestoreEpisode(self, request: api_pb2.RestoreEpisodeRequest, _: Context) -> api_pb2.Episode:
-        row = await self._core.erasures.restore(request.ep_id)
-        return message_of(api_pb2.Episode, episode_shown(row))
-
-    async def ListImports(self, request: api_pb2.ListImportsRequest, _: Context) -> api_pb2.ImportedFileList:
-        rows = await self._core.imports.list(await self._core.episodes.get(request.ep_id))
-        return message_of(api_pb2.ImportedFileList, {"files": [import_shown(row) for row in rows]})
+        return message_of(api_pb2.Episode, episode_shown(await self._core.erasures.restore(request.ep_id)))

@@ -22,11 +22,7 @@ IDENTITIES = (
 )
 # What each call is asked of each transport; FILM and JOB stand for what is there.
 READS: dict[str, list[tuple[dict[str, Any], str]]] = {
-    "ListEpisodes": [
-        ({}, "/v1/episodes"),
-        ({"show_deleted": True}, "/v1/episodes?show_deleted=true"),
-        ({"page_size": 1}, "/v1/episodes?page_size=1"),
-    ],
+    "ListEpisodes": [({}, "/v1/episodes"), ({"page_size": 1}, "/v1/episodes?page_size=1")],
     "GetEpisode": [({"ep_id": name}, f"/v1/episodes/{name}") for name in ("film", "show")],
     "GetEpisodeStatus": [({"ep_id": name}, f"/v1/episodes/{name}/status") for name in ("film", "show")],
     "GetIdentities": [({"ep_id": name}, f"/v1/episodes/{name}/identities") for name in ("film", "show")],
@@ -72,10 +68,6 @@ FILES: dict[str, list[tuple[dict[str, Any], str]]] = {
     ],
 }
 ACTS = {
-    "EraseEpisode",
-    "GetErasure",
-    "TrashEpisode",
-    "RestoreEpisode",
     "UpdateEpisode",
     "WaitJob",
     "SubmitJob",
@@ -83,6 +75,10 @@ ACTS = {
     "RetryJob",
     "ResumeJob",
     "WatchJob",
+    "EraseEpisode",
+    "GetErasure",
+    "TrashEpisode",
+    "RestoreEpisode",
 }  # each has tests of its own
 
 
@@ -270,21 +266,3 @@ async def test_a_job_belongs_to_the_trace_of_the_call_that_made_it(both: Served,
     )
     task = await parts.task(job.job_id)
     assert task.traceparent.split("-")[1] == parent.split("-")[1]
-
-
-async def test_an_episode_goes_into_the_trash_and_comes_back_and_is_erased(
-    both: Served, rpcs: Rpcs, parts: Parts
-) -> None:
-    await parts.upload()
-    trashed = await rpcs("TrashEpisode", ep_id="show")
-    assert (trashed.ep_id, trashed.HasField("trashed_at")) == ("show", True)
-    assert (await fault_of(rpcs("GetEpisode", ep_id="show")))[0] == "NOT_FOUND"
-    assert (await rpcs("GetEpisode", ep_id="show", show_deleted=True)).HasField("trashed_at")
-    restored = await rpcs("RestoreEpisode", ep_id="show")
-    assert shown(restored) == filled((await both.http.get("/v1/episodes/show")).json())
-    assert (await fault_of(rpcs("RestoreEpisode", ep_id="show")))[0] == "FAILED_PRECONDITION"
-    receipt = await rpcs("EraseEpisode", ep_id="show")
-    assert receipt.reason == api_pb2.ERASURE_REASON_REQUESTED
-    later = await rpcs("GetErasure", erasure_id=receipt.erasure_id)
-    assert later.ep_id_hash == receipt.ep_id_hash
-    assert (await fault_of(rpcs("GetEpisode", ep_id="show", show_deleted=True)))[0] == "NOT_FOUND"

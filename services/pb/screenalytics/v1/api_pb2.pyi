@@ -96,19 +96,6 @@ class StaleReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STALE_REASON_OTHER_RUN: _ClassVar[StaleReason]
     STALE_REASON_INPUT_IS_STALE: _ClassVar[StaleReason]
 
-class ErasureReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-    __slots__ = ()
-    ERASURE_REASON_UNSPECIFIED: _ClassVar[ErasureReason]
-    ERASURE_REASON_REQUESTED: _ClassVar[ErasureReason]
-    ERASURE_REASON_TRASH: _ClassVar[ErasureReason]
-    ERASURE_REASON_RETENTION: _ClassVar[ErasureReason]
-
-class ErasureState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-    __slots__ = ()
-    ERASURE_STATE_UNSPECIFIED: _ClassVar[ErasureState]
-    ERASURE_STATE_PENDING: _ClassVar[ErasureState]
-    ERASURE_STATE_DONE: _ClassVar[ErasureState]
-
 class ArtifactKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     ARTIFACT_KIND_UNSPECIFIED: _ClassVar[ArtifactKind]
@@ -140,6 +127,19 @@ class WorkerState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     WORKER_STATE_BUSY: _ClassVar[WorkerState]
     WORKER_STATE_DRAINING: _ClassVar[WorkerState]
     WORKER_STATE_REFUSED: _ClassVar[WorkerState]
+
+class ErasureState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERASURE_STATE_UNSPECIFIED: _ClassVar[ErasureState]
+    ERASURE_STATE_PENDING: _ClassVar[ErasureState]
+    ERASURE_STATE_DONE: _ClassVar[ErasureState]
+
+class ErasureReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERASURE_REASON_UNSPECIFIED: _ClassVar[ErasureReason]
+    ERASURE_REASON_REQUESTED: _ClassVar[ErasureReason]
+    ERASURE_REASON_TRASH: _ClassVar[ErasureReason]
+    ERASURE_REASON_RETENTION: _ClassVar[ErasureReason]
 STAGE_UNSPECIFIED: Stage
 STAGE_DETECT_TRACK: Stage
 STAGE_FACES_EMBED: Stage
@@ -193,13 +193,6 @@ STALE_REASON_ALGORITHM: StaleReason
 STALE_REASON_OLDER_THAN_INPUT: StaleReason
 STALE_REASON_OTHER_RUN: StaleReason
 STALE_REASON_INPUT_IS_STALE: StaleReason
-ERASURE_REASON_UNSPECIFIED: ErasureReason
-ERASURE_REASON_REQUESTED: ErasureReason
-ERASURE_REASON_TRASH: ErasureReason
-ERASURE_REASON_RETENTION: ErasureReason
-ERASURE_STATE_UNSPECIFIED: ErasureState
-ERASURE_STATE_PENDING: ErasureState
-ERASURE_STATE_DONE: ErasureState
 ARTIFACT_KIND_UNSPECIFIED: ArtifactKind
 ARTIFACT_KIND_SEGMENT_FRAMES: ArtifactKind
 ARTIFACT_KIND_SEGMENT_DETECTIONS: ArtifactKind
@@ -223,6 +216,13 @@ WORKER_STATE_READY: WorkerState
 WORKER_STATE_BUSY: WorkerState
 WORKER_STATE_DRAINING: WorkerState
 WORKER_STATE_REFUSED: WorkerState
+ERASURE_STATE_UNSPECIFIED: ErasureState
+ERASURE_STATE_PENDING: ErasureState
+ERASURE_STATE_DONE: ErasureState
+ERASURE_REASON_UNSPECIFIED: ErasureReason
+ERASURE_REASON_REQUESTED: ErasureReason
+ERASURE_REASON_TRASH: ErasureReason
+ERASURE_REASON_RETENTION: ErasureReason
 
 class ListEpisodesRequest(_message.Message):
     __slots__ = ("page_token", "page_size", "show_deleted")
@@ -241,30 +241,6 @@ class GetEpisodeRequest(_message.Message):
     ep_id: str
     show_deleted: bool
     def __init__(self, ep_id: _Optional[str] = ..., show_deleted: _Optional[bool] = ...) -> None: ...
-
-class EraseEpisodeRequest(_message.Message):
-    __slots__ = ("ep_id",)
-    EP_ID_FIELD_NUMBER: _ClassVar[int]
-    ep_id: str
-    def __init__(self, ep_id: _Optional[str] = ...) -> None: ...
-
-class GetErasureRequest(_message.Message):
-    __slots__ = ("erasure_id",)
-    ERASURE_ID_FIELD_NUMBER: _ClassVar[int]
-    erasure_id: str
-    def __init__(self, erasure_id: _Optional[str] = ...) -> None: ...
-
-class TrashEpisodeRequest(_message.Message):
-    __slots__ = ("ep_id",)
-    EP_ID_FIELD_NUMBER: _ClassVar[int]
-    ep_id: str
-    def __init__(self, ep_id: _Optional[str] = ...) -> None: ...
-
-class RestoreEpisodeRequest(_message.Message):
-    __slots__ = ("ep_id",)
-    EP_ID_FIELD_NUMBER: _ClassVar[int]
-    ep_id: str
-    def __init__(self, ep_id: _Optional[str] = ...) -> None: ...
 
 class UpdateEpisodeRequest(_message.Message):
     __slots__ = ("ep_id", "title", "labels", "update_mask", "etag")
@@ -343,44 +319,29 @@ class ListImportsRequest(_message.Message):
     ep_id: str
     def __init__(self, ep_id: _Optional[str] = ...) -> None: ...
 
-class Episode(_message.Message):
-    __slots__ = ("ep_id", "episode_uid", "filename", "sha256", "size_bytes", "container", "created_at", "media_info", "title", "labels", "etag", "trashed_at", "purge_at", "media_removed_at")
-    class LabelsEntry(_message.Message):
-        __slots__ = ("key", "value")
-        KEY_FIELD_NUMBER: _ClassVar[int]
-        VALUE_FIELD_NUMBER: _ClassVar[int]
-        key: str
-        value: str
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+class EraseEpisodeRequest(_message.Message):
+    __slots__ = ("ep_id",)
     EP_ID_FIELD_NUMBER: _ClassVar[int]
-    EPISODE_UID_FIELD_NUMBER: _ClassVar[int]
-    FILENAME_FIELD_NUMBER: _ClassVar[int]
-    SHA256_FIELD_NUMBER: _ClassVar[int]
-    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
-    CONTAINER_FIELD_NUMBER: _ClassVar[int]
-    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
-    MEDIA_INFO_FIELD_NUMBER: _ClassVar[int]
-    TITLE_FIELD_NUMBER: _ClassVar[int]
-    LABELS_FIELD_NUMBER: _ClassVar[int]
-    ETAG_FIELD_NUMBER: _ClassVar[int]
-    TRASHED_AT_FIELD_NUMBER: _ClassVar[int]
-    PURGE_AT_FIELD_NUMBER: _ClassVar[int]
-    MEDIA_REMOVED_AT_FIELD_NUMBER: _ClassVar[int]
     ep_id: str
-    episode_uid: str
-    filename: str
-    sha256: str
-    size_bytes: int
-    container: str
-    created_at: _timestamp_pb2.Timestamp
-    media_info: MediaInfo
-    title: str
-    labels: _containers.ScalarMap[str, str]
-    etag: str
-    trashed_at: _timestamp_pb2.Timestamp
-    purge_at: _timestamp_pb2.Timestamp
-    media_removed_at: _timestamp_pb2.Timestamp
-    def __init__(self, ep_id: _Optional[str] = ..., episode_uid: _Optional[str] = ..., filename: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ..., container: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., media_info: _Optional[_Union[MediaInfo, _Mapping]] = ..., title: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., etag: _Optional[str] = ..., trashed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., purge_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., media_removed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, ep_id: _Optional[str] = ...) -> None: ...
+
+class GetErasureRequest(_message.Message):
+    __slots__ = ("erasure_id",)
+    ERASURE_ID_FIELD_NUMBER: _ClassVar[int]
+    erasure_id: str
+    def __init__(self, erasure_id: _Optional[str] = ...) -> None: ...
+
+class TrashEpisodeRequest(_message.Message):
+    __slots__ = ("ep_id",)
+    EP_ID_FIELD_NUMBER: _ClassVar[int]
+    ep_id: str
+    def __init__(self, ep_id: _Optional[str] = ...) -> None: ...
+
+class RestoreEpisodeRequest(_message.Message):
+    __slots__ = ("ep_id",)
+    EP_ID_FIELD_NUMBER: _ClassVar[int]
+    ep_id: str
+    def __init__(self, ep_id: _Optional[str] = ...) -> None: ...
 
 class ErasureReceipt(_message.Message):
     __slots__ = ("erasure_id", "state", "reason", "ep_id_hash", "counts", "open_attempts", "unemptied_streams", "requested_at", "settled_at", "done_at")
@@ -424,6 +385,45 @@ class TrashedEpisode(_message.Message):
     trashed_at: _timestamp_pb2.Timestamp
     purge_at: _timestamp_pb2.Timestamp
     def __init__(self, ep_id: _Optional[str] = ..., episode_uid: _Optional[str] = ..., trashed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., purge_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Episode(_message.Message):
+    __slots__ = ("ep_id", "episode_uid", "filename", "sha256", "size_bytes", "container", "created_at", "media_info", "title", "labels", "etag", "trashed_at", "purge_at", "media_removed_at")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    EP_ID_FIELD_NUMBER: _ClassVar[int]
+    EPISODE_UID_FIELD_NUMBER: _ClassVar[int]
+    FILENAME_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CONTAINER_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_INFO_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    TRASHED_AT_FIELD_NUMBER: _ClassVar[int]
+    PURGE_AT_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_REMOVED_AT_FIELD_NUMBER: _ClassVar[int]
+    ep_id: str
+    episode_uid: str
+    filename: str
+    sha256: str
+    size_bytes: int
+    container: str
+    created_at: _timestamp_pb2.Timestamp
+    media_info: MediaInfo
+    title: str
+    labels: _containers.ScalarMap[str, str]
+    etag: str
+    trashed_at: _timestamp_pb2.Timestamp
+    purge_at: _timestamp_pb2.Timestamp
+    media_removed_at: _timestamp_pb2.Timestamp
+    def __init__(self, ep_id: _Optional[str] = ..., episode_uid: _Optional[str] = ..., filename: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ..., container: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., media_info: _Optional[_Union[MediaInfo, _Mapping]] = ..., title: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., etag: _Optional[str] = ..., trashed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., purge_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., media_removed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class MediaInfo(_message.Message):
     __slots__ = ("width", "height", "fps", "fps_num", "fps_den", "duration_s", "codec", "first_pts", "time_base_num", "time_base_den", "frames")

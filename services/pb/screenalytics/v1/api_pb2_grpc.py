@@ -87,6 +87,11 @@ class EpisodesStub:
                 request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.GetExportRequest.SerializeToString,
                 response_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.FileChunk.FromString,
                 _registered_method=True)
+        self.ListImports = channel.unary_unary(
+                '/screenalytics.v1.Episodes/ListImports',
+                request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ListImportsRequest.SerializeToString,
+                response_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ImportedFileList.FromString,
+                _registered_method=True)
         self.EraseEpisode = channel.unary_unary(
                 '/screenalytics.v1.Episodes/EraseEpisode',
                 request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.EraseEpisodeRequest.SerializeToString,
@@ -106,11 +111,6 @@ class EpisodesStub:
                 '/screenalytics.v1.Episodes/RestoreEpisode',
                 request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.RestoreEpisodeRequest.SerializeToString,
                 response_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Episode.FromString,
-                _registered_method=True)
-        self.ListImports = channel.unary_unary(
-                '/screenalytics.v1.Episodes/ListImports',
-                request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ListImportsRequest.SerializeToString,
-                response_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ImportedFileList.FromString,
                 _registered_method=True)
 
 
@@ -190,22 +190,29 @@ class EpisodesServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListImports(self, request, context):
+        """Files of the older system that the episode has.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EraseEpisode(self, request, context):
-        """Erase everything that was ever uploaded under a name and made of it; the receipt says how far that is.
+        """Everything of an episode goes: for readers at once, from files and streams as the receipt says.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetErasure(self, request, context):
-        """The receipt of an erasure.
+        """How far an erasure is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TrashEpisode(self, request, context):
-        """Hide an episode and cancel its jobs, until it is restored or its time in the trash is over.
+        """Hide an episode and cancel its jobs; one in the trash already stays as it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -213,13 +220,6 @@ class EpisodesServicer:
 
     def RestoreEpisode(self, request, context):
         """Take an episode out of the trash.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListImports(self, request, context):
-        """Files of the older system that the episode has.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -278,6 +278,11 @@ def add_EpisodesServicer_to_server(servicer, server):
                     request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.GetExportRequest.FromString,
                     response_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.FileChunk.SerializeToString,
             ),
+            'ListImports': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListImports,
+                    request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ListImportsRequest.FromString,
+                    response_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ImportedFileList.SerializeToString,
+            ),
             'EraseEpisode': grpc.unary_unary_rpc_method_handler(
                     servicer.EraseEpisode,
                     request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.EraseEpisodeRequest.FromString,
@@ -297,11 +302,6 @@ def add_EpisodesServicer_to_server(servicer, server):
                     servicer.RestoreEpisode,
                     request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.RestoreEpisodeRequest.FromString,
                     response_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Episode.SerializeToString,
-            ),
-            'ListImports': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListImports,
-                    request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ListImportsRequest.FromString,
-                    response_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ImportedFileList.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -588,6 +588,33 @@ class Episodes:
             _registered_method=True)
 
     @staticmethod
+    def ListImports(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/screenalytics.v1.Episodes/ListImports',
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ListImportsRequest.SerializeToString,
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ImportedFileList.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def EraseEpisode(request,
             target,
             options=(),
@@ -685,33 +712,6 @@ class Episodes:
             '/screenalytics.v1.Episodes/RestoreEpisode',
             services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.RestoreEpisodeRequest.SerializeToString,
             services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Episode.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListImports(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/screenalytics.v1.Episodes/ListImports',
-            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ListImportsRequest.SerializeToString,
-            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ImportedFileList.FromString,
             options,
             channel_credentials,
             insecure,
