@@ -15,10 +15,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from services.kit.errors import PortInUse
-from services.local.ports import LOOPBACK, choose_ports
+from services.local.ports import LOOPBACK
 from services.orchestrator.core import Core
 from services.orchestrator.grpc_api.app import SERVICES, GrpcServer
-from services.orchestrator.grpc_api.guard import Context
 from services.orchestrator.settings import GrpcSettings
 from tests.integration.orchestrator.conftest import ServeBoth, Served
 from tests.integration.orchestrator.grpc_client import METHODS, Rpcs, fault_of
@@ -112,29 +111,3 @@ async def test_a_port_that_is_taken_is_named() -> None:
         with pytest.raises(PortInUse, match=str(port)):
             await server.serve()
         await server.stop()
-
-
-class _Refusing(grpc.aio.ServerInterceptor):
-    """Refuses every call, as one that asks for a name would."""
-
-    async def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
-        handler = await continuation(details)
-
-        async def refuse(_request: Any, _context: Context) -> Any:
-            raise PortInUse(f"refused {details.method}", hint="go away")
-
-        return grpc.unary_unary_rpc_method_handler(
-            refuse, handler.request_deserializer, handler.response_serializer
-        )
-
-
-async def test_what_an_interceptor_raises_is_mapped_as_any_other_error() -> None:
-    (port,) = choose_ports(1)
-    server = GrpcServer(Core(**UNASKED), GrpcSettings(port=port), [_Refusing()])
-    serving = asyncio.create_task(server.serve())
-    address = f"{LOOPBACK}:{port}"
-    async with grpc.aio.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
-        fault = await fault_of(Rpcs(channel, wait_for_ready=True)("GetJob", job_id="x"))
-    assert fault == ("UNAVAILABLE", "port-in-use", {"hint": "go away"})
-    await server.stop()
-    await serving
