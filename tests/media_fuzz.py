@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -105,8 +106,8 @@ def _in_child(request: DecodeRequest) -> int:
         return _FAULT
     except MemoryError:
         return _NO_MEMORY
-    except Exception as error:  # noqa: BLE001 - the case to be told of
-        os.write(2, f"{type(error).__name__}: {error}\n".encode())
+    except Exception:  # noqa: BLE001 - the case to be told of
+        os.write(2, traceback.format_exc().encode())
         return _UNFORESEEN
     return 0
 

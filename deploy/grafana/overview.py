@@ -90,6 +90,12 @@ OVERVIEW = DashboardSpec(
             ),
         ),
         PanelSpec(
+            "gRPC calls",
+            "Calls to the gRPC API that have ended, by code.",
+            "reqps",
+            ((f"sum by (code) (rate(screenalytics_grpc_calls_total{{{NS}}}[{RATE}]))", "{{code}}"),),
+        ),
+        PanelSpec(
             "Time of an answer",
             "Ninety-ninth percentile of the time until an answer begins, by operation. Exemplars lead to traces.",
             "s",

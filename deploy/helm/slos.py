@@ -20,6 +20,10 @@ _FAST = ((14.4, "1h", "5m"), (6.0, "6h", "30m"))
 _SLOW = ((3.0, "1d", "2h"), (1.0, "3d", "6h"))
 _WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 _SUM = "sum by (namespace)"
+_HTTP_FAULTS = 'screenalytics_http_requests_total{status="5xx"}'
+_GRPC_FAULTS = (
+    'screenalytics_grpc_calls_total{code=~"INTERNAL|UNAVAILABLE|UNKNOWN|DEADLINE_EXCEEDED|DATA_LOSS"}'
+)
 _SHARE = "{{ $value | humanizePercentage }}"
 _HEAD = "# Made by deploy/helm/slos.py: make docs.\n"
 
@@ -56,8 +60,8 @@ OBJECTIVES = (
     Objective(
         "api_availability",
         "ApiErrorBudget",
-        missed=f'{_SUM} (rate(screenalytics_http_requests_total{{status="5xx"}}[W]))'
-        f" / {_SUM} (rate(screenalytics_http_requests_total[W]))",
+        missed=f"{_SUM} (rate({_HTTP_FAULTS}[W]) or rate({_GRPC_FAULTS}[W]))"
+        f" / {_SUM} (rate(screenalytics_http_requests_total[W]) or rate(screenalytics_grpc_calls_total[W]))",
         all_="screenalytics_http_requests_total",
         target=0.999,
         summary="of the requests to the API fail",

@@ -66,10 +66,14 @@ class VideoFile:
 
 
 def readable(packets: Iterator[Any]) -> Iterator[Any]:
-    """`packets` up to the first that the demuxer cannot make out: there a damaged file ends."""
+    """`packets` up to the first that the demuxer cannot make out: there a damaged file ends.
+
+    So does one of which a stream begins only after the first megabytes: at the end PyAV asks for the last
+    packets of a stream that it does not know, which is an `IndexError`.
+    """
     try:
         yield from packets
-    except av.error.FFmpegError:
+    except (av.error.FFmpegError, IndexError):
         return
 
 

@@ -56,6 +56,7 @@ FENCED = 'screenalytics_fenced_results_total{namespace="m", stage="cluster"}'
 AGAIN = 'screenalytics_republished_tasks_total{namespace="m", stage="cluster"}'
 CPU, CAP = 'screenalytics_cpu_seconds_total{pod="a"}', 'screenalytics_threads_cap{pod="a"}'
 
+CALLS = 'screenalytics_grpc_calls_total{namespace="m", method="Submit", code="%s"}'
 ANSWERS = 'screenalytics_http_requests_total{namespace="m", method="GET", status="%s"}'
 
 
@@ -120,7 +121,7 @@ CASES = {
     ),
     "ScreenalyticsApiErrorBudgetSlow": Case(
         "30h",
-        {ANSWERS % "2xx": "0+995x1900", ANSWERS % "5xx": "0+5x1900"},
+        {ANSWERS % "2xx": "0+500x1900", CALLS % "OK": "0+495x1900", CALLS % "UNAVAILABLE": "0+5x1900"},
         {ANSWERS % "2xx": "0+9999x1900", ANSWERS % "5xx": "0+5x1900"},
     ),
     "ScreenalyticsStartTimeBudget": Case("70m", started(in_time=1, late=9), started(in_time=8, late=2)),

@@ -1,4 +1,4 @@
-"""The OpenAPI description: FastAPI's own, with every error as the problem document that callers really get."""
+"""The OpenAPI description: FastAPI's own, with errors as the problem documents they are, and with links."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pydantic import BaseModel
 
 from services.orchestrator.answers import Problem
 from services.orchestrator.http_api import security
+from services.orchestrator.http_api.links import LINKS
+from services.orchestrator.watch import EventKind
 
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _ERROR = {
@@ -39,6 +41,26 @@ def bytes_of(media_type: str, text: str, **more: Any) -> Described:
     return {200: {"description": text, "content": {media_type: {"schema": {"type": "string"}}}, **more}}
 
 
+EVENTS: Described = {
+    200: {
+        "description": "Server-sent events until the job has ended; `data` is JSON, `id` the `seq`.",
+        "content": {
+            "text/event-stream": {
+                "schema": {
+                    "type": "object",
+                    "required": ["event", "data"],
+                    "properties": {
+                        "id": {"type": "string"},
+                        "event": {"enum": [kind.value for kind in EventKind]},
+                        "data": {"type": "string", "contentMediaType": "application/json"},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
 def takes_bytes(text: str, *, or_json: type[BaseModel] | None = None) -> dict[str, Any]:
     """A request body that is taken as it comes, and perhaps another form of it; for `openapi_extra`."""
     content: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
@@ -52,13 +74,13 @@ def install(api: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         if api.openapi_schema is None:
-            api.openapi_schema = _with_problems(made())
+            api.openapi_schema = _completed(made())
         return api.openapi_schema
 
     api.openapi = openapi  # type: ignore[method-assign]
 
 
-def _with_problems(described: dict[str, Any]) -> dict[str, Any]:
+def _completed(described: dict[str, Any]) -> dict[str, Any]:
     schemas = described.setdefault("components", {}).setdefault("schemas", {})
     for name in _NEVER_GIVEN:
         schemas.pop(name, None)
@@ -66,5 +88,8 @@ def _with_problems(described: dict[str, Any]) -> dict[str, Any]:
     for calls in described["paths"].values():
         for call in calls.values():
             call["responses"].pop("422", None)
+            if call["operationId"] in LINKS:
+                for answer in call["responses"].values():
+                    answer["links"] = LINKS[call["operationId"]]
             call["responses"]["default"] = _ERROR
     return security.describe(described)

@@ -16,7 +16,7 @@ from services.kit.stages import Stage
 from services.orchestrator import answers
 from services.orchestrator.access.principal import Principal
 from services.orchestrator.http_api.conditions import NOT_MODIFIED, TAGGED, IfNoneMatch, Unchanged, tagged
-from services.orchestrator.http_api.description import LOCATION, bytes_of
+from services.orchestrator.http_api.description import EVENTS, LOCATION
 from services.orchestrator.http_api.pages import Pages
 from services.orchestrator.http_api.retirement import ANNOUNCED, JOBS_LIMIT
 from services.orchestrator.idempotency import Origin, checked_key
@@ -169,7 +169,7 @@ def routes(
     @router.get(
         "/{job_id}/events",
         response_class=Response,
-        responses=bytes_of("text/event-stream", "Server-sent events until the job has ended."),
+        responses=EVENTS,
     )
     async def watch_job(job_id: str, last_event_id: Annotated[int, Header(ge=0)] = 0) -> StreamingResponse:
         """State changes and log lines by their `seq`; progress as snapshots without an id; `end` at the end."""

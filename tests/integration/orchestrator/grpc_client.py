@@ -113,5 +113,7 @@ def told(error: grpc.aio.AioRpcError) -> tuple[str, str, dict[str, str]]:
     info, retry = ErrorInfo(), RetryInfo()
     assert status.details[0].Unpack(info)
     assert info.domain == "screenalytics"
-    assert any(detail.Unpack(retry) for detail in status.details) == (error.code().name == "UNAVAILABLE")
+    assert any(detail.Unpack(retry) for detail in status.details) == (
+        error.code().name in {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}
+    )
     return error.code().name, info.reason, dict(info.metadata)

@@ -88,6 +88,31 @@ async def test_a_long_story_is_told_whole(api: httpx.AsyncClient, parts: Parts) 
     assert numbered(await followed(api, job_id)) == list(range(1, 1305))
 
 
+async def test_a_thousand_events_over_twenty_connections_come_once_each(
+    api: httpx.AsyncClient, parts: Parts
+) -> None:
+    job_id = await parts.submitted(JobKind.DETECT_TRACK)
+    task = await parts.task(job_id)
+
+    async def talk() -> None:
+        for number in range(1_000):
+            await logged(parts, task, f"line {number}")
+        await parts.jobs.cancel(job_id)
+
+    talking = asyncio.create_task(talk())
+    heard: list[int] = []
+    for connection in range(1, 21):
+        after = str(heard[-1]) if heard else ""
+        heard += numbered(await followed(api, job_id, after=after, until_id=50 * connection))
+    await talking
+    assert heard[:1000] == list(range(1, len(heard) + 1))[:1000]
+    rest = await followed(api, job_id, after=str(heard[-1]))
+    (job,) = await parts.rows("SELECT seq FROM jobs")
+    assert heard + numbered(rest) == list(range(1, job["seq"] + 1))
+    assert rest[-1].event == "end"
+    assert job["seq"] > 1_000
+
+
 async def test_two_followers_hear_the_same(api: httpx.AsyncClient, parts: Parts) -> None:
     job_id = await parts.submitted(JobKind.DETECT_TRACK)
     both = [asyncio.create_task(followed(api, job_id)) for _ in range(2)]

@@ -75,10 +75,6 @@ ACTS = {
     "RetryJob",
     "ResumeJob",
     "WatchJob",
-    "EraseEpisode",
-    "GetErasure",
-    "TrashEpisode",
-    "RestoreEpisode",
 }  # each has tests of its own
 
 

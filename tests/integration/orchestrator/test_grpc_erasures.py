@@ -48,21 +48,6 @@ async def test_an_erasure_says_over_grpc_what_it_says_over_rest(both: Served, rp
     assert list(parts.store.keys("")) == []
 
 
-async def test_the_trash_hides_an_episode_until_it_is_restored(rpcs: Rpcs, parts: Parts) -> None:
-    job_id = await parts.submit(ep_id="show")
-    trashed = await rpcs("TrashEpisode", ep_id="show")
-    assert trashed.purge_at.ToDatetime() > trashed.trashed_at.ToDatetime()
-    assert (await fault_of(rpcs("GetEpisode", ep_id="show")))[1] == "not-found"
-    assert list((await rpcs("ListEpisodes")).episodes) == []
-    hidden = await rpcs("GetEpisode", ep_id="show", show_deleted=True)
-    assert hidden.purge_at == trashed.purge_at
-    assert [e.ep_id for e in (await rpcs("ListEpisodes", show_deleted=True)).episodes] == ["show"]
-    restored = await rpcs("RestoreEpisode", ep_id="show")
-    assert not restored.HasField("purge_at")
-    assert (await rpcs("GetJob", job_id=job_id)).state == api_pb2.STATE_CANCELLED
-    assert (await fault_of(rpcs("RestoreEpisode", ep_id="show")))[1] == "conflict"
-
-
 async def test_who_watches_a_job_hears_of_its_erasure(rpcs: Rpcs, parts: Parts) -> None:
     job_id = await parts.submit(ep_id="show")
     events = aiter(rpcs("WatchJob", job_id=job_id))
