@@ -11,6 +11,10 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 REQUIRE_ALL = os.environ.get("SCREENALYTICS_TEST__REQUIRE_ALL") == "1"
 
+# Tests fork to start processes, some with a gRPC server beside: its handlers of forks, which a child that only
+# executes another program does not need, can abort that child. Read when gRPC is first used.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+
 
 def skip_or_fail(missing: str) -> None:
     """Skips the test by the name of what is missing; where everything is required, fails it."""

@@ -96,6 +96,18 @@ OVERVIEW = DashboardSpec(
             ((f"sum by (code) (rate(screenalytics_grpc_calls_total{{{NS}}}[{RATE}]))", "{{code}}"),),
         ),
         PanelSpec(
+            "Refused calls",
+            "Calls that were refused within the hour, by code, and refusals that the audit log had no room for.",
+            "short",
+            (
+                (f"sum by (code) (increase(screenalytics_access_refusals_total{{{NS}}}[1h]))", "{{code}}"),
+                (
+                    f"sum(increase(screenalytics_audit_entries_dropped_total{{{NS}}}[1h]))",
+                    "not in the audit log",
+                ),
+            ),
+        ),
+        PanelSpec(
             "Time of an answer",
             "Ninety-ninth percentile of the time until an answer begins, by operation. Exemplars lead to traces.",
             "s",

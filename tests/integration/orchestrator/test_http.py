@@ -70,7 +70,7 @@ async def test_other_content_conflicts_unless_it_replaces(api: httpx.AsyncClient
 async def test_an_upload_that_is_cut_off_leaves_nothing(api: httpx.AsyncClient, parts: Parts) -> None:
     assert api.base_url.port is not None
     reader, writer = await asyncio.open_connection("127.0.0.1", api.base_url.port)
-    head = "POST /v1/episodes?ep_id=cut HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n\r\n"
+    head = "POST /v1/episodes?ep_id=cut HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000000\r\n\r\n"
     writer.write(head.encode() + VIDEO + bytes(12 << 20))
     await writer.drain()
     folder = parts.store.local_path("")

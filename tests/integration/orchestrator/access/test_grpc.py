@@ -17,6 +17,7 @@ from services.pb.screenalytics.v1 import api_pb2, api_pb2_grpc
 from tests.integration.orchestrator.access.conftest import REQUIRED, Issuer, Keys, bearer
 from tests.integration.orchestrator.access.test_credentials import BAD_TOKENS
 from tests.integration.orchestrator.conftest import ServeBoth, Served
+from tests.integration.orchestrator.grpc_client import Rpcs, fault_of
 from tests.integration.parts import Parts, until
 
 OF_METHOD = {operation.grpc_name: operation for operation in OPERATIONS if not operation.rest_only}
@@ -134,6 +135,12 @@ async def test_the_log_tells_of_calls_as_it_does_for_rest(secured: Served, keys:
     }
     of_the_job = await secured.http.get("/v1/audit", params={"resource": f"jobs/{job.job_id}"}, headers=admin)
     assert [(e["request_id"], e["remote"]) for e in of_the_job.json()["entries"]] == [("mine", "127.0.0.1")]
+
+
+async def test_a_refusal_is_told_as_any_other_error(secured: Served) -> None:
+    status, reason, told = await fault_of(Rpcs(secured.grpc)("GetJob", job_id="x"))
+    assert (status, reason) == ("UNAUTHENTICATED", "unauthenticated")
+    assert "Bearer" in told["hint"]
 
 
 async def test_too_many_calls_are_refused_for_a_while(serve_both: ServeBoth, keys: Keys) -> None:
