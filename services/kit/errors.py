@@ -3,12 +3,16 @@
 ScreenalyticsError
 |-- InvalidInput                 2  the caller must change the request
 |   |-- InvalidRequest
+|   |   `-- TooLarge             (more bytes than the settings allow)
 |   |-- InvalidMedia
 |   |-- DamagedFile              (a file of the older system that cannot be imported)
 |   |-- NotFound
 |   |-- Conflict
 |   |   `-- ZeroRows             (what the stage would work on is empty)
 |   |-- IdempotencyKeyReused
+|   |-- DigestMismatch           (the bytes that came are not those that were announced)
+|   |-- AddressRefused           (a URL that this system may not call)
+|   |-- RemoteUnavailable        (a URL behind which nothing usable was found)
 |   |-- InvalidSettings
 |   `-- ModelUnusable            (missing file, wrong digest, unreadable graph)
 |-- AcceleratorUnavailable       3  the requested provider is not there
@@ -61,6 +65,12 @@ class InvalidRequest(InvalidInput):
     title = "The request is not valid"
 
 
+class TooLarge(InvalidRequest):
+    code = "too-large"
+    title = "The content is larger than this system takes"
+    http_status = 413
+
+
 class InvalidMedia(InvalidInput):
     code = "invalid-media"
     title = "The file is not a video that can be used"
@@ -96,6 +106,24 @@ class IdempotencyKeyReused(InvalidInput):
     code = "idempotency-key-reused"
     title = "The idempotency key belongs to another request"
     http_status = 422
+
+
+class DigestMismatch(InvalidInput):
+    code = "digest-mismatch"
+    title = "The content does not have the digest it was sent with"
+
+
+class AddressRefused(InvalidInput):
+    code = "address-refused"
+    title = "The URL is not one that this system may call"
+    http_status = 422
+
+
+class RemoteUnavailable(InvalidInput):
+    code = "remote-unavailable"
+    title = "Nothing usable was found behind the URL"
+    http_status = 422
+    grpc_status = "FAILED_PRECONDITION"
 
 
 class InvalidSettings(InvalidInput):

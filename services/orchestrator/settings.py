@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from services.kit.settings import DiskSettings, Group, ServiceSettings
+from services.kit.settings import DiskSettings, FolderSetting, Group, ServiceSettings
 
 Route = Annotated[str, StringConstraints(pattern=r"^(detect_track|faces_embed|cluster)/(cuda|cpu)$")]
 
@@ -29,6 +30,23 @@ class MediaSettings(Group):
 
     allow_local_paths: bool = False
     max_upload_bytes: int = Field(default=64 << 30, ge=1)
+
+
+class OutboundSettings(Group):
+    """Of requests to URLs that users give: sources of videos, and webhooks.
+
+    `allow_networks`: networks to call although they are not public. `ca_file`: certificates to trust in place
+    of the system's. Behind `proxy_url` the proxy resolves names, so that it has to refuse what is not public.
+    """
+
+    schemes: tuple[Literal["https", "http"], ...] = ("https",)
+    ports: tuple[int, ...] = (443,)
+    allow_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    ca_file: FolderSetting = None
+    proxy_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    connect_timeout_s: float = Field(default=10.0, gt=0)
+    idle_timeout_s: float = Field(default=30.0, gt=0)
+    max_redirects: int = Field(default=5, ge=0)
 
 
 class ImportsSettings(Group):
@@ -61,6 +79,7 @@ class OrchestratorSettings(ServiceSettings):
     http: HttpSettings = HttpSettings()
     media: MediaSettings = MediaSettings()
     imports: ImportsSettings = ImportsSettings()
+    outbound: OutboundSettings = OutboundSettings()
     disk: DiskSettings = DiskSettings()
     routes: RoutesSettings = RoutesSettings()
     jobs: JobsSettings = JobsSettings()
