@@ -18,8 +18,9 @@ export SCREENALYTICS_MODELS__DIR := $(abspath ../shared/models)
 endif
 endif
 
-# Pages that docs/generate_<page>.py makes from code.
-GENERATED_DOCS := settings profiles state-machine messages
+# What docs/generate_<name>.py makes from code.
+GENERATED_DOCS := settings.md profiles.md state-machine.md messages.md openapi.json
+generator = docs/generate_$$(echo $${doc%.*} | tr - _).py
 
 PROTOS := $(shell find protos -name '*.proto')
 
@@ -86,7 +87,7 @@ check-generated: setup
 	@diff -r -x __pycache__ -x __init__.py $(OUT)/generated/services/pb services/pb || { echo "generated files are stale: make protos" >&2; exit 1; }
 	@$(BIN)/python models/build_similarity.py --check
 	@for doc in $(GENERATED_DOCS); do \
-		$(BIN)/python docs/generate_$${doc//-/_}.py | diff - docs/$$doc.md || { echo "docs/$$doc.md is stale: make docs" >&2; exit 1; }; \
+		$(BIN)/python $(generator) | diff - docs/$$doc || { echo "docs/$$doc is stale: make docs" >&2; exit 1; }; \
 	done
 	@$(BIN)/python -m deploy.grafana.build --check
 	@$(BIN)/python -m deploy.helm.generate --check
@@ -99,7 +100,7 @@ protos: setup ## Generate services/pb from protos
 docs: setup ## Generate the tables of docs that are made from code
 	@mkdir -p $(OUT)
 	@for doc in $(GENERATED_DOCS); do \
-		$(BIN)/python docs/generate_$${doc//-/_}.py > $(OUT)/$$doc.md && mv $(OUT)/$$doc.md docs/$$doc.md || exit 1; \
+		$(BIN)/python $(generator) > $(OUT)/$$doc && mv $(OUT)/$$doc docs/$$doc || exit 1; \
 	done
 	@$(BIN)/python -m deploy.grafana.build
 	@$(BIN)/python -m deploy.helm.generate

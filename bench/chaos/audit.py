@@ -37,7 +37,7 @@ _DUPLICATES = {
         SELECT job_id FROM job_events WHERE type = 'state' AND payload ->> 'state' = 'queued'
         GROUP BY job_id, coalesce(stage, '') HAVING count(*) > 1""",
     "log line kept twice": """
-        SELECT job_id FROM job_events WHERE type = 'log'
+        SELECT job_id || ' ' || jsonb_agg(payload)::text FROM job_events WHERE type = 'log'
         GROUP BY job_id, payload ->> 'logged_at', payload ->> 'message' HAVING count(*) > 1""",
 }
 

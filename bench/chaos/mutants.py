@@ -37,6 +37,7 @@ def put_on_orchestrator(name: str) -> None:
             queries[query] = queries[query].replace("FOR UPDATE OF j", "").replace("FOR UPDATE", "")
         _give_the_race_time()
     elif name == "no-outbox":
+        queries["insert_task"] = queries["insert_task"].replace("INSERT INTO outbox (subject, payload)", "")
         _write_twice()
 
 
@@ -82,7 +83,7 @@ def _write_twice() -> None:
     async def published(self: Transaction, name: str, **parameters: Any) -> None:
         if name != "put_outbox":
             await run(self, name, **parameters)
-        elif relays:
+        if name in ("insert_task", "put_outbox") and relays:
             sent = asyncio.create_task(
                 publish_once(relays[0]._js, parameters["subject"], bytes(parameters["payload"]))
             )

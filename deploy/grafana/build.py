@@ -11,7 +11,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.common import BigValueColorMode, LegendDisplayMode, LegendPlacement
 from grafana_foundation_sdk.models.dashboard import DataSourceRef
 
-from deploy.grafana.dashboards import DASHBOARDS, DashboardSpec, PanelSpec
+from deploy.grafana.dashboards import DASHBOARDS
+from deploy.grafana.panels import DashboardSpec, PanelSpec
 
 FOLDER = Path(__file__).resolve().parents[1] / "helm" / "screenalytics" / "dashboards"
 _SOURCE = DataSourceRef(type_val="prometheus", uid="$datasource")

@@ -6,155 +6,38 @@ Closed everywhere: a value that is not described here is refused, so that a miss
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from typing import Any
 
-from pydantic import BaseModel
-
+from deploy.helm.service_settings import settings
+from deploy.helm.shapes import (
+    ANNOTATIONS,
+    DIGEST,
+    EGRESS,
+    FLAG,
+    GPU_LIMITS,
+    LABELS,
+    NAME,
+    OPEN,
+    PASSWORD,
+    PEERS,
+    PORT,
+    PROVIDER,
+    REGISTRY,
+    REPOSITORY,
+    RESOURCES,
+    SECONDS,
+    SIZE,
+    TAG,
+    TEXT,
+    TOLERATIONS,
+    Schema,
+    array,
+    closed,
+    count,
+    texts_by,
+)
 from services.detector.settings import DetectorSettings
-from services.kit.settings import ServiceSettings
+from services.kit.settings import LogFormat
 from services.orchestrator.settings import OrchestratorSettings
-
-Schema = dict[str, Any]
-
-# Settings that follow from other values of the chart.
-MADE_BY_THE_CHART = frozenset(
-    {
-        ("health", "host"),
-        ("health", "port"),
-        ("http", "host"),
-        ("http", "port"),
-        ("inference", "allow_cpu_fallback"),
-        ("inference", "provider"),
-        ("inference", "start_timeout_s"),
-        ("media", "allow_local_paths"),
-        ("models", "dir"),
-        ("nats", "url"),
-        ("postgres", "dsn"),
-        ("postgres", "migrate_at_start"),
-        ("routes", "declared"),
-        ("store", "options"),
-        ("store", "url"),
-        ("threads", "max_cpu"),
-        ("triton", "url"),
-        ("worker", "drain_grace_s"),
-        ("worker", "scratch_dir"),
-    }
-)
-# Structures of Kubernetes that its API server checks.
-OPEN: Schema = {"type": "object", "additionalProperties": True}
-
-TEXT: Schema = {"type": "string"}
-FLAG: Schema = {"type": "boolean"}
-TEXTS: Schema = {"type": "array", "items": TEXT}
-PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
-SECONDS: Schema = {"type": "integer", "minimum": 1, "maximum": 86400}
-NAME: Schema = {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"}
-SIZE: Schema = {"type": "string", "pattern": "^[1-9][0-9]*(Mi|Gi|Ti)$"}
-DIGEST: Schema = {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"}
-PASSWORD: Schema = {"type": "string", "pattern": "^([A-Za-z0-9._~-]{12,})?$"}
-PROVIDER: Schema = {"enum": ["cuda", "cpu"]}
-TAG: Schema = {"type": "string", "pattern": r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$"}
-REPOSITORY: Schema = {"type": "string", "pattern": "^[a-z0-9]([a-z0-9._/-]*[a-z0-9])?$"}
-REGISTRY: Schema = {"type": "string", "pattern": "^([A-Za-z0-9]([A-Za-z0-9._:/-]*[A-Za-z0-9])?)?$"}
-
-
-def count(minimum: int = 0, maximum: int = 1000) -> Schema:
-    return {"type": "integer", "minimum": minimum, "maximum": maximum}
-
-
-def closed(properties: Mapping[str, Schema], *, required: tuple[str, ...] = ()) -> Schema:
-    made: Schema = {"type": "object", "additionalProperties": False, "properties": dict(properties)}
-    return made | ({"required": list(required)} if required else {})
-
-
-def texts_by(pattern: str = "^.+$", value: Schema = TEXT) -> Schema:
-    return {"type": "object", "additionalProperties": False, "patternProperties": {pattern: value}}
-
-
-def array(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
-
-LABELS = texts_by("^([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")
-ANNOTATIONS = texts_by("^([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
-TOLERATIONS = array(
-    closed(
-        {
-            "key": TEXT,
-            "operator": {"enum": ["Exists", "Equal"]},
-            "value": TEXT,
-            "effect": {"enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"]},
-            "tolerationSeconds": count(maximum=1 << 31),
-        }
-    )
-)
-QUANTITIES = closed(
-    {
-        "cpu": {"type": ["string", "integer"], "pattern": r"^[0-9.]+m?$", "minimum": 1},
-        "memory": {"type": "string", "pattern": "^[1-9][0-9]*(Ki|Mi|Gi|Ti)$"},
-        "ephemeral-storage": SIZE,
-    },
-    required=("cpu", "memory"),
-)
-RESOURCES = closed({"requests": QUANTITIES, "limits": QUANTITIES}, required=("requests", "limits"))
-SELECTOR = closed(
-    {
-        "matchLabels": LABELS,
-        "matchExpressions": array(
-            closed({"key": TEXT, "operator": TEXT, "values": TEXTS}, required=("key", "operator"))
-        ),
-    }
-)
-PEERS = array(
-    closed(
-        {
-            "namespaceSelector": SELECTOR,
-            "podSelector": SELECTOR,
-            "ipBlock": closed({"cidr": TEXT, "except": TEXTS}, required=("cidr",)),
-        }
-    )
-)
-EGRESS = closed({"to": PEERS, "ports": {"type": "array", "items": PORT, "minItems": 1}})
-GPU_LIMITS = {
-    "type": "object",
-    "additionalProperties": False,
-    "minProperties": 1,
-    "patternProperties": {r"^(nvidia\.com/(gpu(\.shared)?|mig-[0-9]+g\.[0-9]+gb(\.me)?))$": count(1, 16)},
-}
-
-
-def settings(cls: type[ServiceSettings]) -> Schema:
-    """What an operator may set of a service, by group and field."""
-    groups: dict[str, Schema] = {}
-    for name, outer in cls.model_fields.items():
-        kind = outer.annotation
-        assert isinstance(kind, type)
-        assert issubclass(kind, BaseModel)
-        whole = kind.model_json_schema()
-        fields = {
-            field: _plain(schema, whole.get("$defs", {}))
-            for field, schema in whole["properties"].items()
-            if (name, field) not in MADE_BY_THE_CHART
-        }
-        if fields:
-            groups[name] = closed(fields)
-    return closed(groups)
-
-
-def _plain(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
-    """Without references, titles and defaults; null is a setting that is left out."""
-    if "$ref" in schema:
-        return _plain(definitions[schema["$ref"].rpartition("/")[2]], definitions)
-    if "anyOf" in schema:
-        (only,) = [option for option in schema["anyOf"] if option.get("type") != "null"]
-        return _plain(only, definitions)
-    kept = {
-        key: value for key, value in schema.items() if key not in {"title", "default", "description", "format"}
-    }
-    if kept.get("type") == "object":
-        return texts_by()
-    return kept
 
 
 def worker(*, is_default: bool) -> Schema:
@@ -262,6 +145,20 @@ def monitoring() -> Schema:
     )
 
 
+def traces() -> Schema:
+    collector: Schema = {"type": "string", "pattern": r"^(https?://[^/\s]+:[0-9]{1,5})?$"}
+    return closed(
+        {
+            "endpoint": collector,
+            "sampleRatio": {"type": "number", "minimum": 0, "maximum": 1},
+            "headersSecret": NAME,
+            "headersKey": TEXT,
+            "caConfigMap": NAME,
+            "caKey": {"type": "string", "pattern": "^[A-Za-z0-9._-]+$"},
+        }
+    )
+
+
 def models() -> Schema:
     reference = {"type": "string", "pattern": "^(.+@sha256:[0-9a-f]{64})?$"}
     return closed(
@@ -312,6 +209,8 @@ def values() -> Schema:
                 "resources": RESOURCES,
             }
         ),
+        "log": closed({"format": {"enum": [str(one) for one in LogFormat]}}),
+        "traces": traces(),
         "serviceAccount": closed({"create": FLAG, "name": NAME, "annotations": ANNOTATIONS}),
         "orchestrator": orchestrator(),
         "gpuProfiles": texts_by("^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$", closed(profile, required=("limits",))),
@@ -341,6 +240,7 @@ def values() -> Schema:
                 "postgres": EGRESS,
                 "nats": EGRESS,
                 "store": EGRESS,
+                "otlp": EGRESS,
             }
         ),
         "monitoring": monitoring(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import shutil
 import threading
@@ -158,8 +159,12 @@ def _outcome(handler: StageHandler, attempt: Attempt) -> Outcome | None:
 
 
 def in_daemon_thread(function: Callable[[], T]) -> asyncio.Future[T]:
-    """Unlike the default executor's, such a thread does not keep a process alive that must end."""
+    """Unlike the default executor's, such a thread does not keep a process alive that must end.
+
+    It works in the caller's context, so that what it logs and measures belongs to the same job and trace.
+    """
     loop = asyncio.get_running_loop()
+    context = contextvars.copy_context()
     future: asyncio.Future[T] = loop.create_future()
 
     def settle(setter: Callable[[Any], None], value: Any) -> None:
@@ -173,7 +178,7 @@ def in_daemon_thread(function: Callable[[], T]) -> asyncio.Future[T]:
 
     def work() -> None:
         try:
-            value = function()
+            value = context.run(function)
         except BaseException as error:  # noqa: BLE001 - raised again by whoever awaits the future
             tell(future.set_exception, error)
         else:

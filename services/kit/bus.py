@@ -60,6 +60,10 @@ def task_subject(task: Task) -> str:
     return f"{PREFIX}.task.{task.stage}.{task.provider}.{task.job_id}.{task.task_id}"
 
 
+def task_subject_template(stage: str, provider: str) -> str:
+    return f"{PREFIX}.task.{stage}.{provider}.{{job_id}}.{{task_id}}"
+
+
 def tasks_of_route(stage: str, provider: str) -> str:
     return f"{PREFIX}.task.{stage}.{provider}.>"
 

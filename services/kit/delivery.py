@@ -1,4 +1,4 @@
-"""One message of the work queue in a worker's hands: fetched, kept alive, settled."""
+"""One message of the work queue in a worker's hands: fetched, claimed, kept alive, settled."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from nats.errors import MaxPayloadError
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
 
-from services.kit import bus
-from services.kit.attempt import too_large
-from services.kit.codec import encode
-from services.kit.messages import TaskOutcome, TaskResult
+from services.kit import bus, tracing
+from services.kit.attempt import handed_back, too_large
+from services.kit.codec import decode, encode
+from services.kit.errors import InvalidRequest
+from services.kit.messages import ClaimReply, ClaimRequest, Decision, Task, TaskOutcome, TaskResult
+from services.kit.tracing import SpanKind
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +80,32 @@ async def fetch_one(nc: Client, queue: JetStreamContext.PullSubscription) -> Del
     return delivery
 
 
-async def finish(delivery: Delivery, result: TaskResult, on_turn: Callable[[], None]) -> None:
+async def claim(
+    delivery: Delivery, task: Task, attempt_id: str, worker_id: str, on_turn: Callable[[], bool]
+) -> ClaimReply:
+    """Asks until there is an answer: without one nothing may run, and nothing is lost by waiting.
+
+    `on_turn` is called with each try, and says whether to go on.
+    """
+    request = encode(ClaimRequest(task.task_id, attempt_id, worker_id))
+    name, attributes = tracing.messaging("send", bus.CLAIM)
+    with tracing.span(name, attributes, kind=SpanKind.PRODUCER):
+        headers = tracing.headers() or None
+        while on_turn() and not delivery.is_expired:
+            try:
+                reply = await delivery.nc.request(bus.CLAIM, request, bus.CLAIM_TIMEOUT_S, headers=headers)
+                return decode(ClaimReply, reply.data)
+            except (NatsError, InvalidRequest) as error:
+                log.info("claim of %s: no answer yet (%s)", task.task_id, type(error).__name__)
+            with suppress(NatsError):
+                await delivery.beat()
+            await asyncio.sleep(_RETRY_S)
+    # The claim may have been granted all the same, with the answer lost.
+    await store(delivery, handed_back(task, attempt_id, worker_id), on_turn)
+    return ClaimReply(Decision.WAIT, reason="nobody answered in time")
+
+
+async def finish(delivery: Delivery, result: TaskResult, on_turn: Callable[[], object]) -> None:
     """Stores the result and only then lets go of the task.
 
     Tries for as long as the delivery is this worker's, and a success for ever; `on_turn` is called with each
@@ -93,7 +120,7 @@ async def finish(delivery: Delivery, result: TaskResult, on_turn: Callable[[], N
             await delivery.message.ack()
 
 
-async def hand_back(delivery: Delivery, result: TaskResult, on_turn: Callable[[], None]) -> None:
+async def hand_back(delivery: Delivery, result: TaskResult, on_turn: Callable[[], object]) -> None:
     """Lets go of a task that was begun, and then says so: the orchestrator publishes it anew.
 
     In this order, since the broker takes one message per task. A worker killed in between leaves a live task
@@ -105,16 +132,21 @@ async def hand_back(delivery: Delivery, result: TaskResult, on_turn: Callable[[]
     await store(delivery, result, on_turn)
 
 
-async def store(delivery: Delivery, result: TaskResult, on_turn: Callable[[], None]) -> bool:
+async def store(delivery: Delivery, result: TaskResult, on_turn: Callable[[], object]) -> bool:
     """Whether the result is stored."""
+    name, attributes = tracing.messaging("send", bus.result_subject("{job_id}"))
+    with tracing.span(name, attributes, kind=SpanKind.PRODUCER):
+        return await _store(delivery, result, on_turn)
+
+
+async def _store(delivery: Delivery, result: TaskResult, on_turn: Callable[[], object]) -> bool:
     js = delivery.nc.jetstream()
     while result.outcome is TaskOutcome.SUCCEEDED or not delivery.is_expired:
         on_turn()
         message_id = f"{result.attempt_id}.{result.outcome}"
         try:
-            await js.publish(
-                bus.result_subject(result.job_id), encode(result), headers={"Nats-Msg-Id": message_id}
-            )
+            headers = {"Nats-Msg-Id": message_id, **tracing.headers()}
+            await js.publish(bus.result_subject(result.job_id), encode(result), headers=headers)
             return True
         except MaxPayloadError:
             result = too_large(result)

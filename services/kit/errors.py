@@ -3,12 +3,14 @@
 ScreenalyticsError
 |-- InvalidInput                 2  the caller must change the request
 |   |-- InvalidRequest
-|   |   `-- TooLarge             (more bytes than the settings allow)
+|   |   |-- TooLarge             (more bytes than the settings allow)
+|   |   `-- InvalidPageToken
 |   |-- InvalidMedia
 |   |-- DamagedFile              (a file of the older system that cannot be imported)
 |   |-- NotFound
 |   |-- Conflict
 |   |   `-- ZeroRows             (what the stage would work on is empty)
+|   |-- PreconditionFailed       (what the caller has seen is no longer so)
 |   |-- IdempotencyKeyReused
 |   |-- DigestMismatch           (the bytes that came are not those that were announced)
 |   |-- AddressRefused           (a URL that this system may not call)
@@ -71,6 +73,11 @@ class TooLarge(InvalidRequest):
     http_status = 413
 
 
+class InvalidPageToken(InvalidRequest):
+    code = "invalid-page-token"
+    title = "The page token is not one of this query"
+
+
 class InvalidMedia(InvalidInput):
     code = "invalid-media"
     title = "The file is not a video that can be used"
@@ -100,6 +107,13 @@ class Conflict(InvalidInput):
 class ZeroRows(Conflict):
     code = "zero-rows"
     title = "There is nothing to work on"
+
+
+class PreconditionFailed(InvalidInput):
+    code = "precondition-failed"
+    title = "The resource has changed since it was read"
+    http_status = 412
+    grpc_status = "ABORTED"
 
 
 class IdempotencyKeyReused(InvalidInput):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
+import logging
 from collections.abc import Sequence
 
 from services.kit.inference.model_store import fetch
 from services.kit.process import run_service
 from services.kit.settings import ServiceSettings
+
+log = logging.getLogger(__name__)
 
 
 def fetch_models(settings_class: type[ServiceSettings], roles: Sequence[str]) -> int:
@@ -20,6 +22,6 @@ def fetch_models(settings_class: type[ServiceSettings], roles: Sequence[str]) ->
 
     async def serve(settings: ServiceSettings, stop: asyncio.Event) -> None:
         names = await asyncio.to_thread(fetch, settings, roles, catalog_sha256=pinned)
-        print(f"models: {', '.join(names) or 'those of the image'}", file=sys.stderr)
+        log.info("models: %s", ", ".join(names) or "those of the image")
 
     return run_service(settings_class, serve)

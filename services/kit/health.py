@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
 
 from services.kit.errors import PortInUse
 
@@ -29,7 +29,9 @@ def serve_health(
         def do_GET(self) -> None:
             checks = {"/livez": live, "/readyz": ready}
             if self.path == "/metrics":
-                self._answer(200, generate_latest(registry), CONTENT_TYPE_LATEST)
+                # OpenMetrics, which has exemplars, for whoever accepts it.
+                encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+                self._answer(200, encode(registry), content_type)
             elif self.path in checks:
                 fault = checks[self.path]()
                 self._answer(200 if fault is None else 503, (fault or "ok").encode(), "text/plain")

@@ -127,6 +127,7 @@ class Task:
     segment: Segment | None = None
     stall_s: float = 120.0
     max_runtime_s: float = 86_400.0
+    traceparent: str = ""
 
     def inputs_of(self, kind: str) -> list[ArtifactRef]:
         return [ref for ref in self.inputs if ref.kind == kind]

@@ -6,6 +6,7 @@ Read once in a service's `__main__`, frozen, and passed down; nothing else reads
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -36,7 +37,7 @@ class StoreSettings(Group):
     options: dict[str, str] = {}
 
 
-FolderSetting = Annotated[Path | None, AfterValidator(lambda p: None if p is None or p == Path() else p)]
+PathSetting = Annotated[Path | None, AfterValidator(lambda p: None if p is None or p == Path() else p)]
 
 
 class ModelsSettings(Group):
@@ -45,10 +46,10 @@ class ModelsSettings(Group):
     `cache_dir`: models with a composed head, and what was fetched from the store.
     """
 
-    dir: FolderSetting = None
-    overlay_dir: FolderSetting = None
+    dir: PathSetting = None
+    overlay_dir: PathSetting = None
     overlay_url: str = ""
-    cache_dir: FolderSetting = None
+    cache_dir: PathSetting = None
 
 
 class InferenceSettings(Group):
@@ -97,11 +98,34 @@ class DiskSettings(Group):
     reserve_bytes: int = Field(default=256 << 20, ge=0)
 
 
+class LogFormat(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
 class LogSettings(Group):
+    """`format`: `json` writes each record as one line of JSON, with the keys of docs/observability.md."""
+
     level: str = Field(default="INFO", pattern=r"^(?i)(debug|info|warning|error|critical)$")
+    format: LogFormat = LogFormat.TEXT
 
 
-class ServiceSettings(BaseSettings):
+class TracesSettings(Group):
+    """`endpoint`: collector of OTLP over gRPC: `http://host:4317`, or `https://...` with TLS; none: no traces.
+
+    `sample_ratio`: share of the traces that begin here; what a caller has decided is followed. `headers` go
+    with each export, such as a token. `ca_file`: whom to trust instead of gRPC's own roots.
+    """
+
+    endpoint: str = Field(default="", pattern=r"^(https?://[^/\s]+:\d{1,5})?$")
+    sample_ratio: float = Field(default=1.0, ge=0, le=1)
+    headers: dict[str, str] = {}
+    ca_file: PathSetting = None
+
+
+class ProcessSettings(BaseSettings):
+    """What a process needs to know to say that the rest of its settings is wrong."""
+
     model_config = SettingsConfigDict(
         env_prefix="SCREENALYTICS_",
         env_nested_delimiter="__",
@@ -110,10 +134,14 @@ class ServiceSettings(BaseSettings):
         extra="ignore",
     )
 
+    log: LogSettings = LogSettings()
+
+
+class ServiceSettings(ProcessSettings):
     nats: NatsSettings = NatsSettings()
     store: StoreSettings
     models: ModelsSettings = ModelsSettings()
-    log: LogSettings = LogSettings()
+    traces: TracesSettings = TracesSettings()
 
 
 class WorkerSettings(ServiceSettings):

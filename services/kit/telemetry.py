@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from services.kit import tracing
 from services.kit.inference.placement import Provider
 from services.kit.inference.session import Inference
 from services.kit.messages import ModelPlacement
@@ -124,7 +125,8 @@ class WorkerMetrics:
         self._places.is_lost = True
 
     def observe(self, inference: Inference) -> None:
+        exemplar = tracing.exemplar()
         self._batch_size.labels(inference.model).observe(inference.items)
-        self._seconds.labels(inference.model, inference.provider).observe(inference.seconds)
+        self._seconds.labels(inference.model, inference.provider).observe(inference.seconds, exemplar)
         if inference.provider is Provider.CUDA:
             self._gpu_busy.inc(inference.seconds)

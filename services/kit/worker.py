@@ -21,17 +21,16 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from ulid import ULID
 
-from services.kit import bus
+from services.kit import bus, tracing
 from services.kit.attempt import (
     Attempt,
-    handed_back,
     in_daemon_thread,
     run_handler,
     scratch_folder,
     task_result,
 )
-from services.kit.codec import decode, encode
-from services.kit.delivery import Delivery, fetch_one, finish, hand_back, next_wait_s, store
+from services.kit.codec import decode
+from services.kit.delivery import Delivery, claim, fetch_one, finish, hand_back, next_wait_s
 from services.kit.errors import (
     AcceleratorUnavailable,
     InferenceUnavailable,
@@ -41,10 +40,9 @@ from services.kit.errors import (
 )
 from services.kit.inference.placement import Provider
 from services.kit.inference.pool import ModelPool
+from services.kit.logs import logs_about
 from services.kit.messages import (
     SCHEMA_VERSION,
-    ClaimReply,
-    ClaimRequest,
     Control,
     Decision,
     Execution,
@@ -58,10 +56,10 @@ from services.kit.presence import Presence
 from services.kit.stages import STAGES, Outcome, Retry, StageHandler
 from services.kit.telemetry import WorkerMetrics
 from services.kit.threads import confined, process_cpu_seconds, process_threads
+from services.kit.tracing import SpanKind
 
 log = logging.getLogger(__name__)
 
-_RETRY_S = 0.5
 _MISMATCH_DELAY_S = 5.0
 _WAIT_DELAY_S = 2.0
 _CANCEL_GRACE_S = 3.0
@@ -166,7 +164,23 @@ class Worker:
             await delivery.put_off(_MISMATCH_DELAY_S)
             return
         attempt_id = str(ULID())
-        reply = await self._claim(task, attempt_id, delivery, stop)
+        ids = {"job_id": task.job_id, "task_id": task.task_id, "attempt_id": attempt_id}
+        subject = bus.task_subject_template(task.stage, task.provider)
+        name, attributes = tracing.messaging("process", subject, **ids, run_id=task.run_id, task_kind=task.kind)
+        # A task that was published again has no header; what made it stands in the task itself.
+        carrier = {tracing.TRACEPARENT: task.traceparent} | (delivery.message.headers or {})
+        with logs_about(**ids), tracing.span(name, attributes, kind=SpanKind.CONSUMER, carrier=carrier):
+            await self._claim_and_work(task, attempt_id, delivery, stop)
+
+    async def _claim_and_work(
+        self, task: Task, attempt_id: str, delivery: Delivery, stop: asyncio.Event
+    ) -> None:
+        def goes_on() -> bool:
+            self._turned()
+            return not stop.is_set()
+
+        reply = await claim(delivery, task, attempt_id, self._presence.worker_id, goes_on)
+        tracing.note(decision=reply.decision)
         if reply.decision is Decision.RUN:
             await self._attempt_task(task, attempt_id, reply.generation, delivery, stop)
         elif reply.decision is Decision.WAIT:
@@ -196,24 +210,6 @@ class Worker:
             return None
         return task
 
-    async def _claim(self, task: Task, attempt_id: str, delivery: Delivery, stop: asyncio.Event) -> ClaimReply:
-        """Asks until there is an answer: without one nothing may run, and nothing is lost by waiting."""
-        request = encode(ClaimRequest(task.task_id, attempt_id, self._presence.worker_id))
-        while not stop.is_set() and not delivery.is_expired:
-            self._looped_at = monotonic()
-            try:
-                reply = await self._nc.request(bus.CLAIM, request, timeout=bus.CLAIM_TIMEOUT_S)
-                return decode(ClaimReply, reply.data)
-            except (NatsError, InvalidRequest) as error:
-                log.info("claim of %s: no answer yet (%s)", task.task_id, type(error).__name__)
-            with suppress(NatsError):
-                await delivery.beat()
-            await asyncio.sleep(_RETRY_S)
-        # The claim may have been granted all the same, with the answer lost.
-        result = handed_back(task, attempt_id, self._presence.worker_id)
-        await store(delivery, result, self._turned)
-        return ClaimReply(Decision.WAIT, reason="nobody answered in time")
-
     # -- one attempt ----------------------------------------------------------------------------
 
     async def _attempt_task(
@@ -239,11 +235,14 @@ class Worker:
                 except WorkerStalled as error:
                     outcome, was_drained, fatal = Retry(str(error)), False, error
                 execution = self._execution(attempt, process_cpu_seconds() - cpu, monotonic() - wall)
-            self._metrics.task_seconds.labels(task.kind).observe(execution.wall_seconds)
+            self._metrics.task_seconds.labels(task.kind).observe(execution.wall_seconds, tracing.exemplar())
         result = task_result(
             attempt, outcome, execution, worker_id=self._presence.worker_id, started_at=started_at
         )
         self._metrics.tasks.labels(result.outcome).inc()
+        tracing.note(outcome=result.outcome)
+        if result.outcome in (TaskOutcome.REJECTED, TaskOutcome.RETRY):
+            tracing.fail(result.error_code or result.outcome)
         is_hand_back = was_drained and result.outcome is TaskOutcome.HANDED_BACK
         await (hand_back if is_hand_back else finish)(delivery, result, self._turned)
         if fatal is not None:

@@ -21,6 +21,7 @@ from services.orchestrator.claims import ClaimDesk
 from services.orchestrator.collector import ArtifactCollector
 from services.orchestrator.core import Core
 from services.orchestrator.database import Database
+from services.orchestrator.downloads import Downloads
 from services.orchestrator.endings import end_tasks
 from services.orchestrator.episodes import Episodes
 from services.orchestrator.feed import JobFeed
@@ -41,6 +42,7 @@ from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.results import ResultConsumer
 from services.orchestrator.settings import OrchestratorSettings
 from services.orchestrator.successors import Successors
+from services.orchestrator.watch import JobWatch
 
 log = logging.getLogger(__name__)
 
@@ -95,14 +97,16 @@ def _core(
     readiness: Readiness,
 ) -> Core:
     jobs = Jobs(database, catalog, settings, store)
+    records = Records(database, store, catalog)
     return Core(
         episodes=Episodes(database, store, settings.media, settings.disk),
         imports=Imports(database, store, settings.imports),
         jobs=jobs,
         successors=Successors(database, jobs),
-        records=Records(database, store, catalog),
+        records=records,
+        downloads=Downloads(records),
         inquiry=Inquiry(database, settings.jobs),
-        feed=feed,
+        watch=JobWatch(records, feed),
         registry=registry,
         readiness=readiness,
         catalog=catalog,

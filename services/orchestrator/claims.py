@@ -9,10 +9,12 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from services.kit import bus
+from services.kit import bus, tracing
 from services.kit.codec import decode, encode
 from services.kit.errors import InvalidRequest, StageFailed, SystemUnavailable
+from services.kit.logs import logs_about
 from services.kit.messages import ClaimReply, ClaimRequest, Decision
+from services.kit.tracing import SpanKind
 from services.orchestrator.database import Database, Row, Transaction
 from services.orchestrator.events import append_event
 from services.orchestrator.lifecycle import TERMINAL, State
@@ -49,8 +51,15 @@ class ClaimDesk:
 
     async def _answer(self, message: Msg) -> None:
         try:
-            reply = await self.claim(decode(ClaimRequest, message.data))
-            await message.respond(encode(reply))
+            request = decode(ClaimRequest, message.data)
+            ids = {"task_id": request.task_id, "attempt_id": request.attempt_id}
+            name, attributes = tracing.messaging("process", bus.CLAIM, **ids)
+            with (
+                logs_about(**ids),
+                tracing.span(name, attributes, kind=SpanKind.CONSUMER, carrier=message.headers),
+            ):
+                reply = await self.claim(request)
+                await message.respond(encode(reply))
         except (SystemUnavailable, InvalidRequest, NatsError) as error:
             log.warning("a claim gets no answer: %s", error)
 

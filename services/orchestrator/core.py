@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.kit.inference.catalog import Catalog
+from services.orchestrator.downloads import Downloads
 from services.orchestrator.episodes import Episodes
-from services.orchestrator.feed import JobFeed
 from services.orchestrator.imports import Imports
 from services.orchestrator.inquiry import Inquiry
 from services.orchestrator.jobs import Jobs
@@ -14,6 +14,7 @@ from services.orchestrator.readiness import Readiness
 from services.orchestrator.records import Records
 from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.successors import Successors
+from services.orchestrator.watch import JobWatch
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,9 @@ class Core:
     jobs: Jobs
     successors: Successors
     records: Records
+    downloads: Downloads
     inquiry: Inquiry
-    feed: JobFeed
+    watch: JobWatch
     registry: WorkerRegistry
     readiness: Readiness
     catalog: Catalog

@@ -19,9 +19,14 @@ from services.kit.media_types import ContainerFormat, sniff
 from services.kit.object_store import ObjectStore, StoredObject, file_chunks
 from services.kit.settings import DiskSettings
 from services.orchestrator.database import Database, Row, Transaction
+from services.orchestrator.episode_edit import EpisodeEdit
+from services.orchestrator.episode_view import episode_tag
+from services.orchestrator.paging import Page, PageRequest, begin_after, page_of
+from services.orchestrator.preconditions import IfMatch, require_match
 from services.orchestrator.settings import MediaSettings
 
 _SNIFF_BYTES = 4096
+_LISTED = {"list": "episodes"}
 _EP_ID = re.compile(r"^[a-z0-9][a-z0-9._-]{0,127}$")
 
 
@@ -96,9 +101,27 @@ class Episodes:
             raise NotFound(f"no episode {ep_id!r}")
         return row
 
-    async def list(self, *, after: str, limit: int) -> list[Row]:
+    async def page(self, page: PageRequest) -> Page[Row]:
+        """Of the current episodes, in the order of their names. Raises `InvalidRequest`, `InvalidPageToken`."""
+        begin = begin_after(page, _LISTED, parts=1)
+        after = begin[0] if begin else ""
+        rows = await self._database.read("list_episodes", after=after, limit=page.limit + 1)
+        return page_of(rows, page, _LISTED, lambda row: (row["ep_id"],))
+
+    async def edit(
+        self, ep_id: str, edit: EpisodeEdit, *, update_mask: str = "", if_match: IfMatch = None
+    ) -> Row:
+        """The episode as it is then. Raises `NotFound`, `InvalidRequest`, `PreconditionFailed`."""
+        changes = edit.changes(update_mask)
         async with self._database.transaction() as tx:
-            return await tx.all("list_episodes", after=after, limit=limit)
+            row = await tx.one("lock_current_episode", ep_id=ep_id)
+            if row is None:
+                raise NotFound(f"no episode {ep_id!r}")
+            require_match(episode_tag(row), if_match, f"episode {ep_id}")
+            values = {"title": None, "labels": None, **changes}
+            edited = await tx.last("edit_episode", episode_uid=row["episode_uid"], **values)
+        assert edited is not None
+        return edited
 
     async def _name(
         self,

@@ -1,6 +1,7 @@
 """`python -m services.orchestrator.fill_models`: the models' folder goes into the object store."""
 
 import asyncio
+import logging
 import sys
 
 from services.kit.errors import ModelUnusable
@@ -8,12 +9,14 @@ from services.kit.inference.model_store import fill
 from services.kit.process import run_service
 from services.orchestrator.settings import OrchestratorSettings
 
+log = logging.getLogger(__name__)
+
 
 async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
     names = await asyncio.to_thread(fill, settings)
     if not names:
         raise ModelUnusable(f"{settings.models.dir} holds no file of the catalog")
-    print(f"stored: {', '.join(names)}", file=sys.stderr)
+    log.info("stored: %s", ", ".join(names))
 
 
 if __name__ == "__main__":

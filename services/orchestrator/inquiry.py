@@ -24,15 +24,7 @@ class Inquiry:
 
     async def _facts(self, job_id: str) -> JobFacts:
         async with self._database.transaction() as tx:
-            found = await tx.all(
-                "jobs_with_runs",
-                job_id=job_id,
-                ep_id=None,
-                stage=None,
-                active=False,
-                limit=1,
-                worker_expiry_s=bus.WORKER_EXPIRY_S,
-            )
+            found = await tx.all("job_with_runs", job_id=job_id)
             if not found:
                 raise NotFound(f"no job {job_id!r}")
             run = _deciding_run(found[0])

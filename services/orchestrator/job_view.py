@@ -1,12 +1,15 @@
-"""Jobs and their stage runs as the API shows them, from rows of `jobs_with_runs`. Pure."""
+"""Jobs and their stage runs as the API shows them, from rows of `job_with_runs`. Pure."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+from services.kit import bus
 from services.kit.codec import from_dict
 from services.kit.messages import MediaInfo
 from services.orchestrator.database import Row, as_json
+from services.orchestrator.preconditions import digest_tag
 from services.orchestrator.run_progress import run_progress
 
 _JOB_FIELDS = (
@@ -20,7 +23,22 @@ _RUN_FIELDS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """`active` with a `stage`: where that stage is still to be done."""
+
+    ep_id: str | None = None
+    stage: str | None = None
+    active: bool = False
+
+
 def job_shown(job: Row) -> dict[str, Any]:
+    """Its `etag` tells anything that is shown from anything else, progress included."""
+    shown = _without_tag(job)
+    return {**shown, "etag": digest_tag(shown)}
+
+
+def _without_tag(job: Row) -> dict[str, Any]:
     info = None if job["media_info"] is None else from_dict(MediaInfo, job["media_info"])
     runs = [_run_shown(run, job, info) for run in job["runs"]]
     worked = [run for run in runs if run["state"] != "skipped"]
@@ -34,7 +52,8 @@ def job_shown(job: Row) -> dict[str, Any]:
 
 
 def _run_shown(run: Row, job: Row, info: MediaInfo | None) -> dict[str, Any]:
-    unserved = run["state"] == "queued" and not run["has_worker"]
+    silent_s = run["worker_silent_s"]
+    unserved = run["state"] == "queued" and (silent_s is None or silent_s > bus.WORKER_EXPIRY_S)
     return {
         **{name: run[name] for name in _RUN_FIELDS},
         "requested_device": job["requested_device"],

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from ulid import ULID
 
-from services.kit import bus
+from services.kit import bus, tracing
 from services.kit.codec import to_dict
 from services.kit.errors import AcceleratorUnavailable, Conflict, InvalidRequest, NotFound, ZeroRows
 from services.kit.inference.catalog import Catalog
@@ -24,8 +24,10 @@ from services.orchestrator.database import Database, Row, Transaction
 from services.orchestrator.disk_check import require_store_space
 from services.orchestrator.earlier_runs import EarlierRuns
 from services.orchestrator.idempotency import Origin, answered_before
+from services.orchestrator.job_view import job_shown
 from services.orchestrator.lifecycle import ACTIVE, TERMINAL
 from services.orchestrator.pipeline import Pipeline
+from services.orchestrator.preconditions import IfMatch, require_match
 from services.orchestrator.profiles import (
     DEFAULT_PROFILE,
     PROFILES,
@@ -128,12 +130,15 @@ class Jobs:
         async with self._database.transaction() as tx:
             return await answered_before(tx, asdict(request), origin)
 
-    async def cancel(self, job_id: str) -> None:
-        """Cancelling an ended job changes nothing. Raises `NotFound`."""
+    async def cancel(self, job_id: str, *, if_match: IfMatch = None) -> None:
+        """Cancelling an ended job changes nothing. Raises `NotFound`, `PreconditionFailed`."""
         async with self._database.transaction() as tx:
             job = await tx.one("lock_job", job_id=job_id)
             if job is None:
                 raise NotFound(f"no job {job_id!r}")
+            if if_match is not None:
+                shown = job_shown((await tx.all("job_with_runs", job_id=job_id))[0])
+                require_match(shown["etag"], if_match, f"job {job_id}")
             if job["state"] not in TERMINAL:
                 await cancel_job(tx, job)
 
@@ -154,27 +159,30 @@ class Jobs:
     ) -> str:
         episode = await self._episode(tx, request)
         await self._check_inputs(tx, request, episode)
-        job = await tx.one(
-            "insert_job",
-            job_id=str(ULID()),
-            episode_uid=episode["episode_uid"],
-            kind=request.kind,
-            profile=request.profile,
-            requested_device=request.device,
-            allow_cpu_fallback=request.allow_cpu_fallback,
-            submitted_by=submitted_by,
-            warnings=tuple(warnings),
-            request=asdict(request),
-            force=request.force,
-            execution_mode=request.execution_mode,
-            execution_place=request.execution_place,
+        job_id = str(ULID())
+        tracing.note(job_id=job_id)
+        new_job = {
+            "job_id": job_id,
+            "episode_uid": episode["episode_uid"],
+            "kind": request.kind,
+            "profile": request.profile,
+            "requested_device": request.device,
+            "allow_cpu_fallback": request.allow_cpu_fallback,
+            "submitted_by": submitted_by,
+            "warnings": tuple(warnings),
+            "request": asdict(request),
+            "force": request.force,
+            "execution_mode": request.execution_mode,
+            "execution_place": request.execution_place,
             **asdict(origin),
+        }
+        new_runs = [_new_run(new_job, position, run) for position, run in enumerate(planned)]
+        (job,), *runs = await tx.together(
+            ("insert_job", new_job), *(("insert_stage_run", run) for run in new_runs)
         )
-        assert job is not None
-        runs = [await self._insert_run(tx, job, position, run) for position, run in enumerate(planned)]
-        await self._pipeline.start(tx, job, runs[0], episode)
+        await self._pipeline.start(tx, job, runs[0][0], episode)
         await self._check_space(tx, request, episode, job, planned)
-        return str(job["job_id"])
+        return job_id
 
     async def _episode(self, tx: Transaction, request: JobRequest) -> Row:
         episode = await tx.one("current_episode", ep_id=request.ep_id)
@@ -187,24 +195,11 @@ class Jobs:
             )
         return episode
 
-    async def _insert_run(self, tx: Transaction, job: Row, position: int, planned: PlannedRun) -> Row:
-        run = await tx.one(
-            "insert_stage_run",
-            run_id=str(ULID()),
-            job_id=job["job_id"],
-            episode_uid=job["episode_uid"],
-            stage=planned.stage,
-            position=position,
-            provider=planned.route,
-            config=planned.config.model_dump(mode="json"),
-            models=tuple(planned.models),
-            algorithm_version=STAGES[planned.stage].algorithm_version,
-        )
-        assert run is not None
-        return run
-
     async def _check_inputs(self, tx: Transaction, request: JobRequest, episode: Row) -> None:
         stage = request.stages[0]
+        before = STAGE_ORDER[: STAGE_ORDER.index(stage)]
+        if not before:
+            return
         _, missing = await inputs_for(tx, episode["episode_uid"], stage)
         if missing:
             raise Conflict(
@@ -213,7 +208,7 @@ class Jobs:
                 hint="submit that stage first, or a pipeline job",
             )
         current = {r["stage"]: r for r in await tx.all("current_runs", episode_uid=episode["episode_uid"])}
-        empty = [s for s in STAGE_ORDER[: STAGE_ORDER.index(stage)] if current.get(s, {}).get("zero_rows")]
+        empty = [s for s in before if current.get(s, {}).get("zero_rows")]
         if empty and not request.acknowledge_zero_rows:
             raise ZeroRows(
                 f"{empty[-1]} found nothing in episode {request.ep_id}, so {stage} has nothing to work on",
@@ -261,6 +256,20 @@ class Jobs:
         error = Conflict(f"job {running['job_id']} is already working on episode {request.ep_id}")
         error.extras["job_id"] = running["job_id"]
         return error
+
+
+def _new_run(job: Mapping[str, Any], position: int, planned: PlannedRun) -> dict[str, Any]:
+    return {
+        "run_id": str(ULID()),
+        "job_id": job["job_id"],
+        "episode_uid": job["episode_uid"],
+        "stage": planned.stage,
+        "position": position,
+        "provider": planned.route,
+        "config": planned.config.model_dump(mode="json"),
+        "models": tuple(planned.models),
+        "algorithm_version": STAGES[planned.stage].algorithm_version,
+    }
 
 
 def _acceptable(request: JobRequest) -> list[Provider]:

@@ -11,8 +11,11 @@ from nats.errors import MaxPayloadError
 from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
-from services.kit import bus
+from services.kit import bus, tracing
+from services.kit.codec import decode
 from services.kit.errors import SystemUnavailable
+from services.kit.messages import Task
+from services.kit.tracing import SpanKind
 from services.orchestrator.database import Database
 
 log = logging.getLogger(__name__)
@@ -52,7 +55,7 @@ class OutboxRelay:
             sent = []
             for row in await tx.all("take_outbox", limit=_BATCH):
                 try:
-                    await publish_once(self._js, row["subject"], bytes(row["payload"]))
+                    await _send(self._js, row["subject"], bytes(row["payload"]))
                     sent.append(row["outbox_id"])
                 except MaxPayloadError as error:
                     log.error("a message to %s is too large to send", row["subject"])
@@ -67,10 +70,25 @@ class OutboxRelay:
         return len(sent)
 
 
-async def publish_once(js: JetStreamContext, subject: str, payload: bytes) -> bool:
+async def _send(js: JetStreamContext, subject: str, payload: bytes) -> None:
+    """In the trace of what made the task, which is only looked for where spans are exported."""
+    if not tracing.is_on():
+        await publish_once(js, subject, payload)
+        return
+    task = decode(Task, payload)
+    template = bus.task_subject_template(task.stage, task.provider)
+    name, attributes = tracing.messaging("send", template, job_id=task.job_id, task_id=task.task_id)
+    carrier = {tracing.TRACEPARENT: task.traceparent}
+    with tracing.span(name, attributes, kind=SpanKind.PRODUCER, carrier=carrier):
+        await publish_once(js, subject, payload, headers=tracing.headers())
+
+
+async def publish_once(
+    js: JetStreamContext, subject: str, payload: bytes, *, headers: dict[str, str] | None = None
+) -> bool:
     """Whether it was not there yet; what still is counts as sent. Raises `NatsError` for everything else."""
     try:
-        await js.publish(subject, payload)
+        await js.publish(subject, payload, headers=headers)
     except APIError as error:
         if error.err_code != bus.MAX_MSGS_PER_SUBJECT_ERROR:
             raise

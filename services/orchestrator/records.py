@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from services.kit import bus
 from services.kit.artifacts import ArtifactKind
 from services.kit.errors import NotFound
 from services.kit.inference.catalog import Catalog
 from services.kit.object_store import ObjectStore
 from services.orchestrator.database import Database, Row, as_json
 from services.orchestrator.imported_phases import counting_files
-from services.orchestrator.job_view import job_shown
+from services.orchestrator.job_view import JobFilter, job_shown
+from services.orchestrator.lifecycle import TERMINAL
+from services.orchestrator.paging import Page, PageRequest, begin_after, page_of
 from services.orchestrator.phases import read_phases
 from services.orchestrator.status import episode_status
 
 _SEGMENT_KINDS = frozenset(
     {ArtifactKind.SEGMENT_FRAMES, ArtifactKind.SEGMENT_DETECTIONS, ArtifactKind.SEGMENT_CHIPS}
 )
+_MEASURES = ("first_ts", "last_ts", "screen_time_s", "bridged_s")  # of identities, in seconds
 _NO_EXECUTION = {"execution_mode": None, "execution_place": None}
 
 
@@ -35,29 +38,27 @@ class Records:
 
     async def job(self, job_id: str) -> dict[str, Any]:
         """Raises `NotFound`."""
-        found = await self._jobs(job_id=job_id, ep_id=None, stage=None, active=False, limit=1)
+        found = await self._database.read("job_with_runs", job_id=job_id)
         if not found:
             raise NotFound(f"no job {job_id!r}")
-        return found[0]
+        return job_shown(found[0])
 
-    async def jobs(
-        self, *, ep_id: str | None, stage: str | None, active: bool, limit: int
-    ) -> list[dict[str, Any]]:
-        return await self._jobs(job_id=None, ep_id=ep_id, stage=stage, active=active, limit=limit)
-
-    async def _jobs(
-        self, *, job_id: str | None, ep_id: str | None, stage: str | None, active: bool, limit: int
-    ) -> list[dict[str, Any]]:
+    async def job_page(self, jobs: JobFilter, page: PageRequest) -> Page[dict[str, Any]]:
+        """Newest first. Raises `InvalidRequest`, `InvalidPageToken`."""
+        query = {"list": "jobs", **asdict(jobs)}
+        after_at, after_id = begin_after(page, query, parts=2) or (None, None)
         rows = await self._database.read(
-            "jobs_with_runs",
-            job_id=job_id,
-            ep_id=ep_id,
-            stage=stage,
-            active=active,
-            limit=limit,
-            worker_expiry_s=bus.WORKER_EXPIRY_S,
+            "jobs_with_runs", **asdict(jobs), limit=page.limit + 1, after_at=after_at, after_id=after_id
         )
-        return [job_shown(row) for row in rows]
+        shown = [job_shown(row) for row in rows]
+        return page_of(shown, page, query, lambda job: (job["created_at"], job["job_id"]))
+
+    async def has_ended(self, job_id: str) -> bool:
+        """Raises `NotFound`."""
+        found = await self._database.read("job_state", job_id=job_id)
+        if not found:
+            raise NotFound(f"no job {job_id!r}")
+        return found[0]["state"] in TERMINAL
 
     async def dead_letters(self, job_id: str) -> list[dict[str, Any]]:
         """Raises `NotFound`."""
@@ -126,7 +127,7 @@ class Records:
         data = json.loads(await asyncio.to_thread(self._store.get_bytes, row["uri"]))
         identities = data["identities"]
         if imported is not None:
-            identities = [{"label": None, **identity} for identity in identities]
+            identities = [{"label": None, **_fitting(identity)} for identity in identities]
         return {"ep_id": episode["ep_id"], "identities": identities, "stats": data.get("stats", {})}
 
     async def model_names(self, episode: Row) -> dict[str, str]:
@@ -161,3 +162,11 @@ class Records:
         shown = ("kind", "stage", "uri", "sha256", "size_bytes", "rows", "run_id", "created_at", "source")
         location = str(path) if path else f"{self._store.url.rstrip('/')}/{row['uri']}"
         return {**{name: as_json(row[name]) for name in shown}, "location": location}
+
+
+def _fitting(identity: dict[str, Any]) -> dict[str, Any]:
+    """An imported identity; what the import did not look at may be named as ours and be something else."""
+    misfits = {name for name in _MEASURES if not isinstance(identity.get(name), int | float)}
+    if not isinstance(identity.get("rep_thumb_rel_path"), str):
+        misfits.add("rep_thumb_rel_path")
+    return {name: value for name, value in identity.items() if name not in misfits}

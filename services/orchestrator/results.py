@@ -15,12 +15,14 @@ from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeout
 from prometheus_client import Counter
 
-from services.kit import bus
+from services.kit import bus, tracing
 from services.kit.codec import decode, encode, from_dict, to_dict
 from services.kit.errors import InvalidRequest, StageFailed, SystemUnavailable
+from services.kit.logs import logs_about
 from services.kit.messages import ArtifactRef, Task, TaskOutcome, TaskResult
 from services.kit.object_store import ObjectStore
 from services.kit.stages import TaskKind
+from services.kit.tracing import SpanKind
 from services.orchestrator.database import Database, Row, Transaction
 from services.orchestrator.earlier_runs import EarlierRuns
 from services.orchestrator.endings import handing_back
@@ -114,9 +116,7 @@ class ResultConsumer:
     async def _consume(self, message: Msg) -> None:
         """Acknowledges once the outcome is committed; without Postgres the broker keeps the result."""
         try:
-            result = decode(TaskResult, message.data)
-            verdict = await self.apply(result)
-            log.info("result of %s, attempt %s: %s", result.task_id, result.attempt_id, verdict)
+            await self._judge(decode(TaskResult, message.data), message.headers)
         except InvalidRequest as error:
             log.error("dropped an unreadable result: %s", error)
         except SystemUnavailable as error:
@@ -126,6 +126,15 @@ class ResultConsumer:
             return
         with suppress(NatsError):
             await message.ack()
+
+    async def _judge(self, result: TaskResult, headers: dict[str, str] | None) -> None:
+        """In the trace of the attempt, which the tasks that follow go on with."""
+        ids = {"job_id": result.job_id, "task_id": result.task_id, "attempt_id": result.attempt_id}
+        name, attributes = tracing.messaging("process", bus.result_subject("{job_id}"), **ids)
+        with logs_about(**ids), tracing.span(name, attributes, kind=SpanKind.CONSUMER, carrier=headers):
+            verdict = await self.apply(result)
+            tracing.note(outcome=result.outcome, verdict=verdict)
+            log.info("result of %s, attempt %s: %s", result.task_id, result.attempt_id, verdict)
 
     async def apply(self, result: TaskResult) -> Verdict:
         """What a worker sends is data: a result that cannot be stored fails its task, not this consumer."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from services.kit.settings import DiskSettings, FolderSetting, Group, ServiceSettings
+from services.kit.settings import DiskSettings, PathSetting, Group, ServiceSettings
 
 Route = Annotated[str, StringConstraints(pattern=r"^(detect_track|faces_embed|cluster)/(cuda|cpu)$")]
 
@@ -42,7 +42,7 @@ class OutboundSettings(Group):
     schemes: tuple[Literal["https", "http"], ...] = ("https",)
     ports: tuple[int, ...] = (443,)
     allow_networks: tuple[IPv4Network | IPv6Network, ...] = ()
-    ca_file: FolderSetting = None
+    ca_file: PathSetting = None
     proxy_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
     connect_timeout_s: float = Field(default=10.0, gt=0)
     idle_timeout_s: float = Field(default=30.0, gt=0)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ulid import ULID
 
-from services.kit import bus
+from services.kit import bus, tracing
 from services.kit.codec import encode, from_dict, to_dict
 from services.kit.inference.placement import Provider
 from services.kit.messages import (
@@ -84,6 +84,8 @@ async def cancel_job(tx: Transaction, job: Row) -> None:
 async def inputs_for(tx: Transaction, episode_uid: str, stage: Stage) -> tuple[list[ArtifactRef], set[Stage]]:
     """(what the stage would read now, the stages whose output is missing for it)."""
     wanted = set(STAGES[stage].inputs)
+    if not wanted:
+        return [], set()
     current = {row["stage"]: row for row in await tx.all("current_runs", episode_uid=episode_uid)}
     producers = {s for s in STAGES if wanted & set(STAGES[s].outputs)}
     run_ids = [current[s]["run_id"] for s in producers if s in current]
@@ -101,7 +103,7 @@ async def add_tasks(
 ) -> None:
     for new in tasks:
         task = _message(job, run, episode, new, limits)
-        inserted = await tx.one(
+        await tx.run(
             "insert_task",
             task_id=task.task_id,
             run_id=task.run_id,
@@ -110,9 +112,9 @@ async def add_tasks(
             ordinal=task.ordinal,
             message=to_dict(task),
             max_attempts=limits.max_attempts,
+            subject=bus.task_subject(task),
+            payload=encode(task),
         )
-        if inserted is not None:
-            await tx.run("put_outbox", subject=bus.task_subject(task), payload=encode(task))
 
 
 def _message(job: Row, run: Row, episode: Row, new: NewTask, limits: JobsSettings) -> Task:
@@ -138,4 +140,5 @@ def _message(job: Row, run: Row, episode: Row, new: NewTask, limits: JobsSetting
         segment=new.segment,
         stall_s=limits.stall_s,
         max_runtime_s=limits.max_runtime_s,
+        traceparent=tracing.traceparent(),
     )

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from deploy.grafana.build import FOLDER, built
-from deploy.grafana.dashboards import DASHBOARDS, NS, RATE, DashboardSpec
+from deploy.grafana.dashboards import DASHBOARDS
+from deploy.grafana.panels import NS, RATE, DashboardSpec
 from tests.chart.helm import rendered
 from tests.chart.test_alerts import FOREIGN, exported
 from tests.conftest import required_tool
@@ -26,6 +27,8 @@ OTHERS = FOREIGN | {
 }
 # Series of ours that no panel shows, with the reason.
 UNSEEN = {
+    "screenalytics_http_request_duration_seconds_sum": "the panel shows a quantile",
+    "screenalytics_http_request_duration_seconds_count": "counted by screenalytics_http_requests_total",
     "screenalytics_worker_task_duration_seconds_sum": "the panel shows quantiles",
     "screenalytics_worker_task_duration_seconds_count": "counted by screenalytics_worker_tasks_total",
     "screenalytics_inference_batch_size_bucket": "the panel shows the mean",

@@ -53,7 +53,7 @@ def dependencies(name: str, pod: Document) -> Iterator[tuple[str, int]]:
     values = values_of(name)
     ports = {
         part: values.get("networkPolicy", {}).get(part, {}).get("ports", [default])[0]
-        for part, default in (("postgres", 5432), ("nats", 4222), ("store", 443))
+        for part, default in (("postgres", 5432), ("nats", 4222), ("store", 443), ("otlp", 4317))
     }
     for container in containers(pod):
         env = env_of(container)
@@ -64,6 +64,8 @@ def dependencies(name: str, pod: Document) -> Iterator[tuple[str, int]]:
             yield "nats", ports["nats"]
         if "SCREENALYTICS_TRITON__URL" in env:
             yield "triton", int(env["SCREENALYTICS_TRITON__URL"].rpartition(":")[2])
+        if "SCREENALYTICS_TRACES__ENDPOINT" in env:
+            yield "otlp", ports["otlp"]
         if "SCREENALYTICS_API__URL" in env:
             yield "api", 8080
         opens_store = "migrate" not in str(container.get("command"))

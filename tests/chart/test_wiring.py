@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from bench import triton_server
-from deploy.helm.schema import MADE_BY_THE_CHART
+from deploy.helm.service_settings import MADE_BY_THE_CHART
 from services.clusterer.settings import ClustererSettings
 from services.detector.settings import DetectorSettings
 from services.embedder.settings import EmbedderSettings
@@ -89,6 +89,7 @@ def test_the_settings_class_reads_what_the_chart_renders(
         "SCREENALYTICS_NATS__URL": "nats://x",
         "SCREENALYTICS_STORE__OPTIONS": "{}",
         "SCREENALYTICS_THREADS__MAX_CPU": "2",
+        "SCREENALYTICS_TRACES__HEADERS": "{}",
     }
     for name, value in env_of(container).items():
         monkeypatch.setenv(name, value if isinstance(value, str) else secrets[name])

@@ -25,11 +25,18 @@ _SAMPLES: dict[str, str] = {
     "SCREENALYTICS_TRITON__URL": "elsewhere:8001",
     "SCREENALYTICS_WORKER__SCRATCH_DIR": "/elsewhere",
     "SCREENALYTICS_LOG__LEVEL": "DEBUG",
+    "SCREENALYTICS_SOURCES__HOSTS": '["elsewhere"]',
+    "SCREENALYTICS_SOURCES__PREFIXES": '{"s3://elsewhere": {}}',
     "SCREENALYTICS_OUTBOUND__SCHEMES": '["https", "http"]',
     "SCREENALYTICS_OUTBOUND__PORTS": "[8443]",
     "SCREENALYTICS_OUTBOUND__ALLOW_NETWORKS": '["10.0.0.0/8"]',
     "SCREENALYTICS_OUTBOUND__CA_FILE": "/elsewhere",
     "SCREENALYTICS_OUTBOUND__PROXY_URL": "http://elsewhere:3128",
+    "SCREENALYTICS_LOG__FORMAT": "json",
+    "SCREENALYTICS_TRACES__ENDPOINT": "https://elsewhere:4317",
+    "SCREENALYTICS_TRACES__SAMPLE_RATIO": "0.5",
+    "SCREENALYTICS_TRACES__HEADERS": '{"authorization": "a token"}',
+    "SCREENALYTICS_TRACES__CA_FILE": "/elsewhere",
     "SCREENALYTICS_ROUTES__DECLARED": '["cluster/cpu"]',
 }
 

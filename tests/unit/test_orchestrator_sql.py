@@ -21,7 +21,8 @@ def named_calls() -> Iterator[tuple[str, set[str]]]:
                 continue
             receiver, method = ast.unparse(node.func.value), node.func.attr
             if (receiver, method) == ("tx", "together"):
-                for pair in node.args:
+                for argument in node.args:
+                    pair = _each(argument)
                     assert isinstance(pair, ast.Tuple)
                     name, parameters = pair.elts
                     keys = parameters.keys if isinstance(parameters, ast.Dict) else [None]
@@ -32,6 +33,12 @@ def named_calls() -> Iterator[tuple[str, set[str]]]:
 
 
 _METHODS = {"tx": {"run", "one", "all", "last"}, "self._database": {"read"}}
+
+
+def _each(node: ast.expr) -> ast.expr:
+    """The argument, or what `*(... for ...)` gives one by one."""
+    is_spread = isinstance(node, ast.Starred) and isinstance(node.value, ast.GeneratorExp)
+    return node.value.elt if is_spread else node
 
 
 def _text(node: ast.expr) -> str:

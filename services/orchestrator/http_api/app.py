@@ -6,8 +6,9 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from services.orchestrator.core import Core
-from services.orchestrator.http_api import episodes, imports, jobs, problems, system
+from services.orchestrator.http_api import description, episodes, imports, jobs, problems, system
 from services.orchestrator.http_api.requests import RequestCounter
+from services.orchestrator.http_api.tracing import RequestTracer
 
 
 def build(core: Core) -> FastAPI:
@@ -18,12 +19,16 @@ def build(core: Core) -> FastAPI:
         docs_url="/docs",
         redoc_url=None,
         generate_unique_id_function=_operation_id,
+        # The framework's own spans hold paths and queries, which name episodes.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     api.add_middleware(RequestCounter)
+    api.add_middleware(RequestTracer)  # outside of the counter, whose exemplars name its spans
     problems.install(api)
-    api.include_router(episodes.routes(core.episodes, core.records))
+    description.install(api)
+    api.include_router(episodes.routes(core.episodes, core.records, core.downloads))
     api.include_router(imports.routes(core.episodes, core.imports))
-    api.include_router(jobs.routes(core.jobs, core.successors, core.records, core.inquiry, core.feed))
+    api.include_router(jobs.routes(core.jobs, core.successors, core.records, core.inquiry, core.watch))
     api.include_router(system.routes(core.readiness, core.registry, core.catalog))
     return api
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from services.orchestrator import answers
 from services.orchestrator.database import Row, as_json
 from services.orchestrator.episodes import Episodes
+from services.orchestrator.http_api.description import takes_bytes
 from services.orchestrator.imports import ImportOutcome, Imports
 
 _FIELDS = ("name", "stage", "sha256", "size_bytes", "rows", "modified_at", "imported_at")
@@ -17,11 +19,16 @@ _FIELDS = ("name", "stage", "sha256", "size_bytes", "rows", "modified_at", "impo
 def routes(episodes: Episodes, imports: Imports) -> APIRouter:
     router = APIRouter(prefix="/v1/episodes/{ep_id}/imports", tags=["imports"])
 
-    @router.get("")
+    @router.get("", response_model=answers.ImportedFileList)
     async def list_imports(ep_id: str) -> dict[str, Any]:
         return {"files": [_shown(row) for row in await imports.list(await episodes.get(ep_id))]}
 
-    @router.put("/{name}")
+    @router.put(
+        "/{name}",
+        response_model=answers.ImportDone,
+        responses={201: {"model": answers.ImportDone, "description": "The file was not there before."}},
+        openapi_extra=takes_bytes("The file, as it is."),
+    )
     async def put_import(
         ep_id: str, name: str, request: Request, response: Response, modified_at: datetime, run_id: str = ""
     ) -> dict[str, Any]:

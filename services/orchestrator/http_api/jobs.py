@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Response
@@ -15,19 +13,21 @@ from pydantic import BaseModel, ConfigDict
 
 from services.kit.inference.placement import Provider
 from services.kit.stages import Stage
-from services.orchestrator.database import Row
-from services.orchestrator.feed import JobFeed
+from services.orchestrator import answers
+from services.orchestrator.http_api.conditions import NOT_MODIFIED, TAGGED, IfNoneMatch, Unchanged, tagged
+from services.orchestrator.http_api.description import LOCATION, bytes_of
+from services.orchestrator.http_api.pages import Pages
+from services.orchestrator.http_api.retirement import ANNOUNCED, JOBS_LIMIT
 from services.orchestrator.idempotency import Origin, checked_key
 from services.orchestrator.inquiry import Inquiry
+from services.orchestrator.job_view import JobFilter
 from services.orchestrator.jobs import ExecutionMode, ExecutionPlace, JobKind, JobRequest, Jobs
-from services.orchestrator.lifecycle import TERMINAL
 from services.orchestrator.profiles import DEFAULT_PROFILE, Profile
 from services.orchestrator.records import Records
 from services.orchestrator.successors import Successors
+from services.orchestrator.watch import DEFAULT_WAIT_S, MAX_SEQ, JobEvent, JobWatch, event_shown
 
-_KEEP_ALIVE_S = 10.0
-MAX_SEQ = 2**63 - 1
-_PROGRESS_FIELDS = ("phase", "done", "total", "unit", "fraction", "rate", "fps", "eta_s", "at")
+_KEEP_ALIVE = ": keep-alive\n\n"
 
 
 class Submit(BaseModel):
@@ -74,59 +74,85 @@ class Asker:
 Asked = Annotated[Asker, Depends()]
 
 
-def routes(jobs: Jobs, successors: Successors, records: Records, inquiry: Inquiry, feed: JobFeed) -> APIRouter:
+def routes(
+    jobs: Jobs, successors: Successors, records: Records, inquiry: Inquiry, watch: JobWatch
+) -> APIRouter:
     router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-    @router.post("", status_code=202)
+    accepts: Any = {
+        "status_code": 202,
+        "response_model": answers.Job,
+        "responses": {202: {"headers": LOCATION | TAGGED, "description": "The job, which goes on by itself."}},
+    }
+
+    @router.post("", **accepts)
     async def submit_job(body: Submit, response: Response, asked: Asked) -> dict[str, Any]:
+        """One stage of an episode, or all of them; one `Idempotency-Key` is one job, however often sent."""
         job_id = await jobs.submit(body.request(), submitted_by=asked.name, origin=Origin(asked.key))
         return await accepted(job_id, response)
 
     async def accepted(job_id: str, response: Response) -> dict[str, Any]:
         response.headers["Location"] = f"/v1/jobs/{job_id}"
-        return await records.job(job_id)
+        return tagged(await records.job(job_id), response)
 
-    @router.get("")
+    @router.get("", response_model=answers.JobList, responses={200: {"headers": ANNOUNCED}})
     async def list_jobs(
+        response: Response,
+        page: Pages,
         ep_id: str | None = None,
         stage: Stage | None = None,
         active: bool = False,
-        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        limit: Annotated[int | None, Query(ge=1, le=500, deprecated=True)] = None,
     ) -> dict[str, Any]:
-        return {"jobs": await records.jobs(ep_id=ep_id, stage=stage, active=active, limit=limit)}
+        """The newest first, page by page."""
+        if limit is not None:
+            JOBS_LIMIT.announce(response)
+            page = replace(page, size=page.size or limit)
+        found = await records.job_page(JobFilter(ep_id, stage, active), page)
+        return {"jobs": found.items, "next_page_token": found.next_page_token}
 
-    @router.get("/{job_id}")
-    async def get_job(job_id: str) -> dict[str, Any]:
-        return await records.job(job_id)
+    @router.get("/{job_id}", response_model=answers.Job, responses=NOT_MODIFIED)
+    async def get_job(job_id: str, response: Response, seen: IfNoneMatch) -> Any:
+        return seen.answer(await records.job(job_id), response)
 
-    @router.get("/{job_id}/dead-letters")
+    @router.post("/{job_id}:wait", response_model=answers.Job, responses={200: {"headers": TAGGED}})
+    async def wait_job(
+        job_id: str,
+        response: Response,
+        timeout_s: Annotated[float, Query(ge=0, allow_inf_nan=False)] = DEFAULT_WAIT_S,
+    ) -> dict[str, Any]:
+        """The job once it has ended; or as it is after `timeout_s`, a minute at most."""
+        return tagged(await watch.wait(job_id, timeout_s), response)
+
+    @router.get("/{job_id}/dead-letters", response_model=answers.DeadLetterList)
     async def list_dead_letters(job_id: str) -> dict[str, Any]:
         """Tasks that get no further attempt, each with the reason and the last lines of its log."""
         return {"dead_letters": await records.dead_letters(job_id)}
 
-    @router.post("/{job_id}:cancel")
-    async def cancel_job(job_id: str) -> dict[str, Any]:
-        await jobs.cancel(job_id)
-        return await records.job(job_id)
+    @router.post("/{job_id}:cancel", response_model=answers.Job, responses={200: {"headers": TAGGED}})
+    async def cancel_job(job_id: str, response: Response, if_match: Unchanged) -> dict[str, Any]:
+        """The job, cancelled; one that has ended stays as it is. 412 past `If-Match`."""
+        await jobs.cancel(job_id, if_match=if_match)
+        return tagged(await records.job(job_id), response)
 
-    @router.post("/{job_id}:retry", status_code=202)
+    @router.post("/{job_id}:retry", **accepts)
     async def retry_job(job_id: str, response: Response, asked: Asked) -> dict[str, Any]:
         """A new job with the same request, which begins its unfinished stages anew."""
         new_id = await successors.retry(job_id, submitted_by=asked.name, idempotency_key=asked.key)
         return await accepted(new_id, response)
 
-    @router.post("/{job_id}:resume", status_code=202)
+    @router.post("/{job_id}:resume", **accepts)
     async def resume_job(job_id: str, response: Response, asked: Asked) -> dict[str, Any]:
         """A new job with the same request, which goes on from the finished tasks."""
         new_id = await successors.resume(job_id, submitted_by=asked.name, idempotency_key=asked.key)
         return await accepted(new_id, response)
 
-    @router.get("/{job_id}/why")
+    @router.get("/{job_id}/why", response_model=answers.JobWhy)
     async def explain_job(job_id: str) -> dict[str, Any]:
         """What the job waits for, or why it ended, in one sentence, and the next step."""
         return {"job_id": job_id, **asdict(await inquiry.why(job_id))}
 
-    @router.get("/{job_id}/logs")
+    @router.get("/{job_id}/logs", response_model=answers.LogPage)
     async def list_logs(
         job_id: str,
         quiet: bool = True,
@@ -137,58 +163,24 @@ def routes(jobs: Jobs, successors: Successors, records: Records, inquiry: Inquir
         rows = await records.logs(job_id, after=after, quiet=quiet, limit=limit)
         return {"lines": [event_shown(row) for row in rows], "next_after": rows[-1]["seq"] if rows else after}
 
-    @router.get("/{job_id}/events")
+    @router.get(
+        "/{job_id}/events",
+        response_class=Response,
+        responses=bytes_of("text/event-stream", "Server-sent events until the job has ended."),
+    )
     async def watch_job(job_id: str, last_event_id: Annotated[int, Header(ge=0)] = 0) -> StreamingResponse:
         """State changes and log lines by their `seq`; progress as snapshots without an id; `end` at the end."""
         await records.job(job_id)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        stream = _events(job_id, min(last_event_id, MAX_SEQ), records, feed)
-        return StreamingResponse(stream, headers=headers, media_type="text/event-stream")
+        events = watch.events(job_id, after=min(last_event_id, MAX_SEQ))
+        return StreamingResponse(_streamed(events), headers=headers, media_type="text/event-stream")
 
     return router
 
 
-def event_shown(row: Row) -> dict[str, Any]:
-    return {"seq": row["seq"], "at": row["at"].isoformat(), "stage": row["stage"], **row["payload"]}
-
-
-async def _events(job_id: str, after: int, records: Records, feed: JobFeed) -> AsyncIterator[str]:
-    shown: dict[str, Any] = {}
-    with feed.watching(job_id) as woken:
-        while True:
-            woken.clear()
-            # The job is read before its events: once it has ended, no event can follow those read now.
-            job = await records.job(job_id)
-            rows = await records.events(job_id, after=after)
-            for row in rows:
-                after = row["seq"]
-                yield _sse(row["type"], event_shown(row), event_id=after)
-            for data in _fresh_progress(job, shown):
-                yield _sse("progress", data)
-            if job["state"] in TERMINAL and not rows:
-                yield _sse("end", {"state": job["state"]})
-                return
-            if not rows:
-                yield await _pause(woken)
-
-
-def _fresh_progress(job: dict[str, Any], shown: dict[str, Any]) -> list[dict[str, Any]]:
-    """Snapshots that differ from those already sent; `shown` is brought up to date."""
-    fresh = []
-    for run in job["stages"]:
-        snapshot = run["progress"]
-        if snapshot is not None and shown.get(run["run_id"]) != snapshot and run["state"] == "running":
-            shown[run["run_id"]] = snapshot
-            fresh.append({"stage": run["stage"], **{k: snapshot[k] for k in _PROGRESS_FIELDS}})
-    return fresh
-
-
-async def _pause(woken: asyncio.Event) -> str:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_KEEP_ALIVE_S):
-            await woken.wait()
-            return ": news\n\n"
-    return ": keep-alive\n\n"
+async def _streamed(events: AsyncIterator[JobEvent | None]) -> AsyncIterator[str]:
+    async for event in events:
+        yield _KEEP_ALIVE if event is None else _sse(event.kind, event.data, event_id=event.seq)
 
 
 def _sse(event: str, data: dict[str, Any], *, event_id: int | None = None) -> str:

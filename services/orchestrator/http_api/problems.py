@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from services.kit.errors import InvalidRequest, ScreenalyticsError
+from services.orchestrator.http_api.tracing import within_request
 
 log = logging.getLogger(__name__)
 
@@ -50,5 +51,6 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> Response:
-        log.exception("unforeseen failure of %s %s", request.method, request.url.path, exc_info=error)
+        with within_request(request.scope):
+            log.exception("unforeseen failure of %s %s", request.method, request.url.path, exc_info=error)
         return problem(ScreenalyticsError("the request failed for a reason that was logged"))

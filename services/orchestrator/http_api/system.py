@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi import APIRouter, Header, Response
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
 
+from services.kit.errors import SystemUnavailable
 from services.kit.inference.catalog import Catalog
 from services.kit.stages import STAGE_ORDER
+from services.orchestrator import answers
+from services.orchestrator.http_api.description import bytes_of
 from services.orchestrator.profiles import DEFAULT_PROFILE, Profile, effective_config
 from services.orchestrator.readiness import Readiness
 from services.orchestrator.registry import WorkerRegistry
@@ -17,24 +21,30 @@ from services.orchestrator.registry import WorkerRegistry
 def routes(readiness: Readiness, registry: WorkerRegistry, catalog: Catalog) -> APIRouter:
     router = APIRouter(tags=["system"])
 
-    @router.get("/livez")
+    text = bytes_of("text/plain", "As asked by Kubernetes and Prometheus.")
+
+    @router.get("/livez", response_class=Response, responses=text)
     async def livez() -> Response:
         return Response("ok", media_type="text/plain")
 
-    @router.get("/readyz")
+    @router.get("/readyz", response_class=Response, responses=text)
     async def readyz() -> Response:
         fault = await readiness.fault()
-        return Response(fault or "ok", 200 if fault is None else 503, media_type="text/plain")
+        if fault is not None:
+            raise SystemUnavailable(fault)
+        return Response("ok", media_type="text/plain")
 
-    @router.get("/metrics")
-    async def metrics() -> Response:
-        return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    @router.get("/metrics", response_class=Response, responses=text)
+    async def metrics(accept: Annotated[str, Header()] = "") -> Response:
+        """As OpenMetrics, which has exemplars, for whoever accepts it."""
+        encode, content_type = choose_encoder(accept)
+        return Response(encode(REGISTRY), headers={"Content-Type": content_type})
 
-    @router.get("/v1/workers")
+    @router.get("/v1/workers", response_model=answers.WorkerList)
     async def list_workers() -> dict[str, Any]:
         return {"workers": await registry.list()}
 
-    @router.get("/v1/profiles")
+    @router.get("/v1/profiles", response_model=answers.ProfileList)
     async def list_profiles() -> dict[str, Any]:
         shown = {
             profile: {

@@ -10,7 +10,9 @@ from services.kit.errors import InsufficientDisk
 from services.kit.messages import MediaInfo
 from services.kit.settings import DiskSettings
 from services.orchestrator.http_api import problems
+from services.orchestrator.job_view import JobFilter
 from services.orchestrator.jobs import JobKind
+from services.orchestrator.paging import PageRequest
 from tests.integration.parts import VIDEO, Parts
 
 FULL = DiskSettings(reserve_bytes=1 << 60)
@@ -31,9 +33,8 @@ async def test_a_job_that_would_not_fit_is_refused_with_the_figures(parts: Parts
     assert int(caught.value.extras["needed_bytes"]) > 5e9
     assert caught.value.extras["free_bytes"] == 0
     assert problems.problem(caught.value).status_code == 507
-    assert [
-        job["state"] for job in await parts.records.jobs(ep_id="show", stage=None, active=True, limit=9)
-    ] == []
+    running = await parts.records.job_page(JobFilter("show", active=True), PageRequest())
+    assert running.items == []
     await parts.submit(JobKind.PIPELINE)
 
 

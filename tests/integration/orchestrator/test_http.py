@@ -130,7 +130,7 @@ async def test_a_running_job_is_found_again_by_its_episode_and_stage(
     assert [job["job_id"] for job in found.json()["jobs"]] == [job_id]
     await parts.jobs.cancel(job_id)
     found = await api.get("/v1/jobs", params={"ep_id": "show", "stage": "detect_track", "active": True})
-    assert found.json() == {"jobs": []}
+    assert found.json() == {"jobs": [], "next_page_token": ""}
 
 
 async def test_who_started_a_job_is_kept(api: httpx.AsyncClient) -> None:

@@ -60,11 +60,10 @@ async def uploaded(api: httpx.AsyncClient) -> None:
 
 async def test_hostile_names_in_every_path_and_query(api: httpx.AsyncClient) -> None:
     await uploaded(api)
-    lists = ("/v1/jobs?ep_id=", "/v1/episodes?page_token=")
     for path in PATHS:
         for name in NAMES:
             answer = await api.get(path.format(name))
-            if path.startswith(lists) and "%00" not in name:
+            if path.startswith("/v1/jobs?ep_id=") and "%00" not in name:
                 assert answer.status_code == 200, (path, name)
             else:
                 assert_blames_the_request(answer, (path, name))

@@ -8,7 +8,9 @@ from services.kit.inference.catalog import Catalog
 from services.kit.messages import Heartbeat, WorkerState, now_at
 from services.local.postgres import EmbeddedPostgres
 from services.orchestrator.database import Database
+from services.orchestrator.job_view import JobFilter
 from services.orchestrator.jobs import JobKind
+from services.orchestrator.paging import PageRequest
 from services.orchestrator.records import Records
 from services.orchestrator.registry import WorkerRegistry
 from tests.integration.parts import Parts
@@ -25,9 +27,8 @@ async def test_what_runs_for_an_episode_is_one_query(parts: Parts, postgres: Emb
     log = postgres.home / "server.log"
     try:
         before = len(log.read_text())
-        jobs = await Records(logged, parts.store, Catalog.load(None)).jobs(
-            ep_id="show", stage="detect_track", active=True, limit=100
-        )
+        running = JobFilter("show", "detect_track", active=True)
+        jobs = (await Records(logged, parts.store, Catalog.load(None)).job_page(running, PageRequest())).items
         said = _STATEMENT.findall(log.read_text()[before:])
     finally:
         await logged.close()
@@ -44,8 +45,8 @@ async def test_jobs_are_told_apart_by_episode_stage_and_whether_they_run(parts: 
     elsewhere = await parts.submit(ep_id="other")
 
     async def found(ep_id: str | None = None, stage: str | None = None, *, active: bool = False) -> list[str]:
-        jobs = await parts.records.jobs(ep_id=ep_id, stage=stage, active=active, limit=100)
-        return [job["job_id"] for job in jobs]
+        jobs = await parts.records.job_page(JobFilter(ep_id, stage, active), PageRequest())
+        return [job["job_id"] for job in jobs.items]
 
     assert await found() == [elsewhere, running, ended]
     assert await found("show") == [running, ended]
@@ -62,9 +63,9 @@ async def test_a_stage_that_is_over_is_not_active_though_its_job_is(parts: Parts
     while (await parts.states(job_id))[1][0] != "succeeded":
         for task in await parts.tasks(job_id):
             await parts.do(task)
-    asked = {"ep_id": "show", "active": True, "limit": 9}
-    assert await parts.records.jobs(stage="detect_track", **asked) == []
-    assert len(await parts.records.jobs(stage="faces_embed", **asked)) == 1
+    for stage, active in (("detect_track", 0), ("faces_embed", 1)):
+        found = await parts.records.job_page(JobFilter("show", stage, active=True), PageRequest())
+        assert len(found.items) == active
 
 
 async def test_a_worker_that_was_lately_heard_serves_its_stage(parts: Parts) -> None:

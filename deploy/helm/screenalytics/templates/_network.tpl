@@ -48,6 +48,10 @@ podSelector:
 {{- if not (hasPrefix "file://" (include "screenalytics.storeUrl" .)) -}}
 {{- $store = list (include "screenalytics.rule" (dict "way" "to" "peers" $policy.store.to "ports" $policy.store.ports) | fromYaml) -}}
 {{- end -}}
+{{- $traces := list -}}
+{{- if .Values.traces.endpoint -}}
+{{- $traces = list (include "screenalytics.rule" (dict "way" "to" "peers" $policy.otlp.to "ports" $policy.otlp.ports) | fromYaml) -}}
+{{- end -}}
 {{- $orchestrator := include "screenalytics.peer" (dict "root" . "component" "orchestrator") | fromYaml -}}
 {{- $migrations := include "screenalytics.peer" (dict "root" . "component" "migrations") | fromYaml -}}
 {{- $test := include "screenalytics.peer" (dict "root" . "component" "test") | fromYaml -}}
@@ -56,7 +60,7 @@ podSelector:
 {{- $triton := include "screenalytics.peer" (dict "root" . "component" "triton") | fromYaml -}}
 
 {{- $api := include "screenalytics.rule" (dict "way" "from" "peers" (concat (list $test) $policy.apiFrom $policy.metricsFrom) "ports" (list 8080)) | fromYaml -}}
-{{- $rules := dict "orchestrator" (dict "ingress" (list $api) "egress" (concat (list $postgres $nats) $store)) -}}
+{{- $rules := dict "orchestrator" (dict "ingress" (list $api) "egress" (concat (list $postgres $nats) $store $traces)) -}}
 
 {{- range $name, $_ := .Values.workers -}}
 {{- $worker := include "screenalytics.worker" (dict "root" $ "name" $name) | fromJson -}}
@@ -64,7 +68,7 @@ podSelector:
 {{- with $policy.metricsFrom -}}
 {{- $ingress = list (include "screenalytics.rule" (dict "way" "from" "peers" . "ports" (list 9100)) | fromYaml) -}}
 {{- end -}}
-{{- $egress := concat (list $nats) $store -}}
+{{- $egress := concat (list $nats) $store $traces -}}
 {{- if eq $worker.runtime "triton" -}}
 {{- $egress = append $egress (include "screenalytics.rule" (dict "way" "to" "peers" (list $triton) "ports" (list 8001)) | fromYaml) -}}
 {{- end -}}

@@ -96,6 +96,48 @@ SCREENALYTICS_{{ index . 0 | upper }}__{{ index . 1 | upper }}
 {{- end }}
 {{- end -}}
 
+{{- define "screenalytics.logEnv" -}}
+- name: SCREENALYTICS_LOG__FORMAT
+  value: {{ .Values.log.format }}
+{{- end -}}
+
+{{- define "screenalytics.tracesEnv" -}}
+{{- with .Values.traces }}
+{{- if .endpoint }}
+- name: SCREENALYTICS_TRACES__ENDPOINT
+  value: {{ .endpoint | quote }}
+- name: SCREENALYTICS_TRACES__SAMPLE_RATIO
+  value: {{ .sampleRatio | quote }}
+{{- if .headersSecret }}
+- name: SCREENALYTICS_TRACES__HEADERS
+  valueFrom:
+    secretKeyRef:
+      name: {{ .headersSecret }}
+      key: {{ .headersKey }}
+{{- end }}
+{{- if .caConfigMap }}
+- name: SCREENALYTICS_TRACES__CA_FILE
+  value: /traces-ca/{{ .caKey }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "screenalytics.tracesMount" -}}
+{{- if and .Values.traces.endpoint .Values.traces.caConfigMap }}
+- name: traces-ca
+  mountPath: /traces-ca
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "screenalytics.tracesVolume" -}}
+{{- if and .Values.traces.endpoint .Values.traces.caConfigMap }}
+- name: traces-ca
+  configMap: {name: {{ .Values.traces.caConfigMap }}}
+{{- end }}
+{{- end -}}
+
 {{- define "screenalytics.storeMount" -}}
 {{- $url := include "screenalytics.storeUrl" . -}}
 {{- if hasPrefix "file://" $url }}
@@ -147,6 +189,7 @@ SCREENALYTICS_{{ index . 0 | upper }}__{{ index . 1 | upper }}
   args: [--catalog-sha256, {{ . | quote }}]
   {{- end }}
   env:
+    {{- include "screenalytics.logEnv" .root | nindent 4 }}
     {{- include "screenalytics.storeEnv" .root | nindent 4 }}
     {{- include "screenalytics.modelsEnv" .root | nindent 4 }}
     {{- if eq .service "orchestrator" }}
@@ -190,6 +233,7 @@ image: {{ include "screenalytics.image" (dict "root" . "target" "orchestrator") 
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 command: [python, -m, services.orchestrator.migrate]
 env:
+  {{- include "screenalytics.logEnv" . | nindent 2 }}
   {{- include "screenalytics.postgresEnv" . | nindent 2 }}
   - name: SCREENALYTICS_STORE__URL
     value: {{ include "screenalytics.storeUrl" . | quote }}

@@ -21,5 +21,16 @@ SELECT * FROM episodes
 WHERE superseded_at IS NULL AND ep_id > %(after)s
 ORDER BY ep_id LIMIT %(limit)s;
 
+-- name: lock_current_episode
+SELECT * FROM episodes WHERE ep_id = %(ep_id)s AND superseded_at IS NULL FOR NO KEY UPDATE;
+
+-- name: edit_episode
+-- What is null here stays as it is.
+UPDATE episodes SET
+    title = coalesce(%(title)s::text, title),
+    labels = coalesce(%(labels)s::jsonb, labels)
+WHERE episode_uid = %(episode_uid)s
+RETURNING *;
+
 -- name: set_media_info
 UPDATE episodes SET media_info = %(media_info)s WHERE episode_uid = %(episode_uid)s;

@@ -26,41 +26,41 @@ LIMIT 1;
 -- name: get_job
 SELECT j.*, e.ep_id FROM jobs j JOIN episodes e USING (episode_uid) WHERE job_id = %(job_id)s;
 
--- name: jobs_with_runs
--- Jobs as the API shows them, whole, in one query: one by its id, or the newest that fit.
+-- name: job_with_runs
+-- A job as the API shows it, whole.
 SELECT j.*, e.ep_id, e.media_info, shown.runs
 FROM jobs j
 JOIN episodes e USING (episode_uid)
 CROSS JOIN LATERAL (
-    SELECT coalesce(jsonb_agg(to_jsonb(run) ORDER BY run.position), '[]') AS runs FROM (
-        SELECT r.run_id, r.stage, r.position, r.state, r.provider, r.resolved_device, r.skip_reason, r.counts,
-               r.zero_rows, r.warnings, r.fingerprint, r.reused_run_id, r.error_code, r.error_message,
-               r.queued_at, r.started_at, r.finished_at,
-               round(extract(epoch FROM r.finished_at - r.started_at), 3) AS runtime_s,
-               EXISTS (
-                   SELECT 1 FROM workers w
-                   WHERE w.stage = r.stage AND w.effective_provider = r.provider
-                     AND w.state IN ('ready', 'busy')
-                     AND w.last_seen_at > now() - make_interval(secs => %(worker_expiry_s)s)
-               ) AS has_worker,
-               (
-                   SELECT coalesce(jsonb_agg(jsonb_build_object(
-                       'kind', t.kind, 'ordinal', t.ordinal, 'state', t.state, 'progress', t.progress,
-                       'segment', t.message -> 'segment'
-                   ) ORDER BY t.kind, t.ordinal), '[]')
-                   FROM tasks t WHERE t.run_id = r.run_id
-               ) AS tasks
-        FROM stage_runs r WHERE r.job_id = j.job_id
-    ) run
+    SELECT coalesce(jsonb_agg(to_jsonb(run) ORDER BY run.position), '[]') AS runs
+    FROM shown_runs run WHERE run.job_id = j.job_id
 ) shown
-WHERE (%(job_id)s::text IS NULL OR j.job_id = %(job_id)s)
-  AND (%(ep_id)s::text IS NULL OR e.ep_id = %(ep_id)s)
-  AND (NOT %(active)s OR j.state IN ('waiting', 'queued', 'running'))
-  AND (%(stage)s::text IS NULL OR EXISTS (
-      SELECT 1 FROM stage_runs r
-      WHERE r.job_id = j.job_id AND r.stage = %(stage)s
-        AND (NOT %(active)s OR r.state IN ('waiting', 'queued', 'running'))))
-ORDER BY j.created_at DESC LIMIT %(limit)s;
+WHERE j.job_id = %(job_id)s;
+
+-- name: jobs_with_runs
+-- The newest jobs that fit, after one of them, as the API shows them: only of those that are shown are the runs looked at.
+SELECT j.*, shown.runs
+FROM (
+    SELECT j.*, e.ep_id, e.media_info
+    FROM jobs j
+    JOIN episodes e USING (episode_uid)
+    WHERE (%(ep_id)s::text IS NULL OR e.ep_id = %(ep_id)s)
+      AND (NOT %(active)s OR j.state IN ('waiting', 'queued', 'running'))
+      AND (%(stage)s::text IS NULL OR EXISTS (
+          SELECT 1 FROM stage_runs r
+          WHERE r.job_id = j.job_id AND r.stage = %(stage)s
+            AND (NOT %(active)s OR r.state IN ('waiting', 'queued', 'running'))))
+      AND (%(after_id)s::text IS NULL OR (j.created_at, j.job_id) < (%(after_at)s::timestamptz, %(after_id)s))
+    ORDER BY j.created_at DESC, j.job_id DESC LIMIT %(limit)s
+) j
+CROSS JOIN LATERAL (
+    SELECT coalesce(jsonb_agg(to_jsonb(run) ORDER BY run.position), '[]') AS runs
+    FROM shown_runs run WHERE run.job_id = j.job_id
+) shown
+ORDER BY j.created_at DESC, j.job_id DESC;
+
+-- name: job_state
+SELECT state FROM jobs WHERE job_id = %(job_id)s;
 
 -- name: lock_job
 -- Every change of a job's rows begins here: job first, then stage run.

@@ -1,9 +1,13 @@
 -- name: insert_task
--- Tasks are unique by kind and ordinal, so a step that is decided twice is made once.
-INSERT INTO tasks (task_id, run_id, job_id, kind, ordinal, message, max_attempts)
-VALUES (%(task_id)s, %(run_id)s, %(job_id)s, %(kind)s, %(ordinal)s, %(message)s, %(max_attempts)s)
-ON CONFLICT (run_id, kind, ordinal) DO NOTHING
-RETURNING task_id;
+-- With its message. Tasks are unique by kind and ordinal, so a step that is decided twice is made once.
+WITH made AS (
+    INSERT INTO tasks (task_id, run_id, job_id, kind, ordinal, message, max_attempts)
+    VALUES (%(task_id)s, %(run_id)s, %(job_id)s, %(kind)s, %(ordinal)s, %(message)s, %(max_attempts)s)
+    ON CONFLICT (run_id, kind, ordinal) DO NOTHING
+    RETURNING task_id
+)
+INSERT INTO outbox (subject, payload)
+SELECT %(subject)s, %(payload)s FROM made;
 
 -- name: get_task
 SELECT * FROM tasks WHERE task_id = %(task_id)s;

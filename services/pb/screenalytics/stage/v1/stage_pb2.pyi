@@ -79,7 +79,7 @@ class MediaInfo(_message.Message):
     def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., fps_num: _Optional[int] = ..., fps_den: _Optional[int] = ..., duration_s: _Optional[float] = ..., codec: _Optional[str] = ..., first_pts: _Optional[int] = ..., time_base_num: _Optional[int] = ..., time_base_den: _Optional[int] = ..., frames: _Optional[int] = ...) -> None: ...
 
 class Task(_message.Message):
-    __slots__ = ("schema_version", "algorithm_version", "job_id", "run_id", "task_id", "stage", "kind", "ordinal", "provider", "requested_device", "ep_id", "episode_uid", "config_json", "models", "media", "media_info", "inputs", "segment", "stall_s", "max_runtime_s")
+    __slots__ = ("schema_version", "algorithm_version", "job_id", "run_id", "task_id", "stage", "kind", "ordinal", "provider", "requested_device", "ep_id", "episode_uid", "config_json", "models", "media", "media_info", "inputs", "segment", "stall_s", "max_runtime_s", "traceparent")
     SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
     ALGORITHM_VERSION_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
@@ -100,6 +100,7 @@ class Task(_message.Message):
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
     STALL_S_FIELD_NUMBER: _ClassVar[int]
     MAX_RUNTIME_S_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     schema_version: int
     algorithm_version: int
     job_id: str
@@ -120,7 +121,8 @@ class Task(_message.Message):
     segment: Segment
     stall_s: float
     max_runtime_s: float
-    def __init__(self, schema_version: _Optional[int] = ..., algorithm_version: _Optional[int] = ..., job_id: _Optional[str] = ..., run_id: _Optional[str] = ..., task_id: _Optional[str] = ..., stage: _Optional[str] = ..., kind: _Optional[str] = ..., ordinal: _Optional[int] = ..., provider: _Optional[str] = ..., requested_device: _Optional[str] = ..., ep_id: _Optional[str] = ..., episode_uid: _Optional[str] = ..., config_json: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelRef, _Mapping]]] = ..., media: _Optional[_Union[MediaRef, _Mapping]] = ..., media_info: _Optional[_Union[MediaInfo, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[ArtifactRef, _Mapping]]] = ..., segment: _Optional[_Union[Segment, _Mapping]] = ..., stall_s: _Optional[float] = ..., max_runtime_s: _Optional[float] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, schema_version: _Optional[int] = ..., algorithm_version: _Optional[int] = ..., job_id: _Optional[str] = ..., run_id: _Optional[str] = ..., task_id: _Optional[str] = ..., stage: _Optional[str] = ..., kind: _Optional[str] = ..., ordinal: _Optional[int] = ..., provider: _Optional[str] = ..., requested_device: _Optional[str] = ..., ep_id: _Optional[str] = ..., episode_uid: _Optional[str] = ..., config_json: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelRef, _Mapping]]] = ..., media: _Optional[_Union[MediaRef, _Mapping]] = ..., media_info: _Optional[_Union[MediaInfo, _Mapping]] = ..., inputs: _Optional[_Iterable[_Union[ArtifactRef, _Mapping]]] = ..., segment: _Optional[_Union[Segment, _Mapping]] = ..., stall_s: _Optional[float] = ..., max_runtime_s: _Optional[float] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class ClaimRequest(_message.Message):
     __slots__ = ("task_id", "attempt_id", "worker_id")

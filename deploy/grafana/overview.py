@@ -1,0 +1,96 @@
+"""Is it well? The page that is looked at first, with the objectives."""
+
+from __future__ import annotations
+
+from deploy.grafana.panels import ENDED, NS, RATE, DashboardSpec, PanelSpec, recent
+
+OVERVIEW = DashboardSpec(
+    "overview",
+    "Screenalytics / Overview",
+    "Is it well: are episodes taken, worked on and done?",
+    (
+        PanelSpec(
+            "Runs that succeed",
+            "Share of the stage runs of the last hour that did not fail; cancelled ones are not counted.",
+            "percentunit",
+            ((f"1 - sum by (namespace) ({recent('failed')}) / ({ENDED} > 0)", "{{namespace}}"),),
+            is_stat=True,
+        ),
+        PanelSpec(
+            "Longest wait",
+            "Age of the oldest task that no worker is at: from submit to start, at its worst.",
+            "s",
+            ((f"max by (namespace) (screenalytics_oldest_queued_task_seconds{{{NS}}})", "{{namespace}}"),),
+            is_stat=True,
+        ),
+        PanelSpec(
+            "Models elsewhere than asked",
+            "Models that execute elsewhere than on the provider that was asked for. Anything but 0 is a fault.",
+            "short",
+            (
+                (
+                    f'count(screenalytics_inference_provider_info{{{NS}, requested="cuda", effective!="cuda"}} == 1) or vector(0)',
+                    "",
+                ),
+            ),
+            is_stat=True,
+        ),
+        PanelSpec(
+            "Alerts",
+            "Alerts of this chart that fire now.",
+            "short",
+            (('count(ALERTS{alertname=~"Screenalytics.+", alertstate="firing"}) or vector(0)', ""),),
+            is_stat=True,
+        ),
+        PanelSpec(
+            "Requests",
+            "Requests to the API by kind of answer; probes and scrapes are not counted.",
+            "reqps",
+            (
+                (
+                    f"sum by (status) (rate(screenalytics_http_requests_total{{{NS}}}[{RATE}]))",
+                    "{{status}}",
+                ),
+            ),
+        ),
+        PanelSpec(
+            "Requests that fail",
+            "Share of answers that are the system's fault. More than 0.1 % over a month breaks the objective.",
+            "percentunit",
+            (
+                (
+                    f'sum by (namespace) (rate(screenalytics_http_requests_total{{{NS}, status="5xx"}}[{RATE}])) / sum by (namespace) (rate(screenalytics_http_requests_total{{{NS}}}[{RATE}]))',
+                    "{{namespace}}",
+                ),
+            ),
+        ),
+        PanelSpec(
+            "Time of an answer",
+            "Ninety-ninth percentile of the time until an answer begins, by operation. Exemplars lead to traces.",
+            "s",
+            (
+                (
+                    f"histogram_quantile(0.99, sum by (le, operation) (rate(screenalytics_http_request_duration_seconds_bucket{{{NS}}}[{RATE}])))",
+                    "{{operation}}",
+                ),
+            ),
+        ),
+        PanelSpec(
+            "Tasks",
+            "Live tasks by state: what waits, and what is in work.",
+            "short",
+            (
+                (
+                    f"sum by (state) (max by (namespace, stage, provider, state) (screenalytics_tasks{{{NS}}}))",
+                    "{{state}}",
+                ),
+            ),
+        ),
+        PanelSpec(
+            "Tasks that end",
+            "Tasks that workers end, by outcome. `retry` and `handed_back` are tried again.",
+            "ops",
+            ((f"sum by (outcome) (rate(screenalytics_worker_tasks_total{{{NS}}}[{RATE}]))", "{{outcome}}"),),
+        ),
+    ),
+)

@@ -1,0 +1,76 @@
+"""What the API answers, field by field: REST is described by these, and the protos use the same names.
+
+A field without a default is always there; None stands for what is not known. Times are RFC 3339 in UTC.
+"""
+
+from services.orchestrator.answers.episodes import (
+    Artifact,
+    ArtifactList,
+    Episode,
+    EpisodeList,
+    EpisodeStatus,
+    ExportList,
+    Identity,
+    IdentityList,
+    ImportDone,
+    ImportedFile,
+    ImportedFileList,
+    Marker,
+    MediaInfo,
+    PhaseStatus,
+)
+from services.orchestrator.answers.jobs import (
+    DeadLetter,
+    DeadLetterList,
+    Job,
+    JobList,
+    JobWhy,
+    LogLine,
+    LogPage,
+    Progress,
+    RunError,
+    StageRun,
+)
+from services.orchestrator.answers.shared import (
+    Problem,
+)
+from services.orchestrator.answers.system import (
+    ProfileConfigs,
+    ProfileList,
+    Worker,
+    WorkerList,
+    WorkerModel,
+)
+
+__all__ = [
+    "Artifact",
+    "ArtifactList",
+    "DeadLetter",
+    "DeadLetterList",
+    "Episode",
+    "EpisodeList",
+    "EpisodeStatus",
+    "ExportList",
+    "Identity",
+    "IdentityList",
+    "ImportDone",
+    "ImportedFile",
+    "ImportedFileList",
+    "Job",
+    "JobList",
+    "JobWhy",
+    "LogLine",
+    "LogPage",
+    "Marker",
+    "MediaInfo",
+    "PhaseStatus",
+    "Problem",
+    "ProfileConfigs",
+    "ProfileList",
+    "Progress",
+    "RunError",
+    "StageRun",
+    "Worker",
+    "WorkerList",
+    "WorkerModel",
+]

@@ -1,0 +1,22 @@
+"""Episodes as the API shows them, from their rows. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.orchestrator.database import Row, as_json
+
+_FIELDS = (
+    "ep_id", "episode_uid", "title", "labels", "filename", "sha256", "size_bytes", "container", "created_at",
+)  # fmt: skip
+
+
+def episode_shown(row: Row) -> dict[str, Any]:
+    info = row["media_info"]
+    if info is not None:
+        info = {**info, "fps": info["fps_num"] / info["fps_den"]}
+    return {**{name: as_json(row[name]) for name in _FIELDS}, "media_info": info, "etag": episode_tag(row)}
+
+
+def episode_tag(row: Row) -> str:
+    return f"{row['episode_uid']}.{row['revision']}"

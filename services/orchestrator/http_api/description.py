@@ -1,0 +1,69 @@
+"""The OpenAPI description: FastAPI's own, with every error as the problem document that callers really get."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from services.orchestrator.answers import Problem
+
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_ERROR = {
+    "description": "A problem, RFC 9457. `code` is stable: docs/api.md lists the codes.",
+    "content": {"application/problem+json": {"schema": _PROBLEM}},
+    "headers": {
+        "Retry-After": {
+            "description": "Seconds after which to try again; where waiting helps.",
+            "schema": {"type": "integer"},
+        }
+    },
+}
+# FastAPI describes an answer that it gives to bad input by default; this API never gives it.
+_NEVER_GIVEN = ("HTTPValidationError", "ValidationError")
+
+Described = dict[int | str, dict[str, Any]]
+
+
+def header(text: str, **schema: Any) -> dict[str, Any]:
+    return {"description": text, "schema": {"type": "string"} | schema}
+
+
+LOCATION = {"Location": header("Where the job is to be looked at.", format="uri-reference")}
+
+
+def bytes_of(media_type: str, text: str, **more: Any) -> Described:
+    """A 200 whose body is streamed in that form."""
+    return {200: {"description": text, "content": {media_type: {"schema": {"type": "string"}}}, **more}}
+
+
+def takes_bytes(text: str, *, or_json: type[BaseModel] | None = None) -> dict[str, Any]:
+    """A request body that is taken as it comes, and perhaps another form of it; for `openapi_extra`."""
+    content: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    if or_json is not None:
+        content["application/json"] = {"schema": or_json.model_json_schema()}
+    return {"requestBody": {"description": text, "required": True, "content": content}}
+
+
+def install(api: FastAPI) -> None:
+    made = api.openapi
+
+    def openapi() -> dict[str, Any]:
+        if api.openapi_schema is None:
+            api.openapi_schema = _with_problems(made())
+        return api.openapi_schema
+
+    api.openapi = openapi  # type: ignore[method-assign]
+
+
+def _with_problems(described: dict[str, Any]) -> dict[str, Any]:
+    schemas = described.setdefault("components", {}).setdefault("schemas", {})
+    for name in _NEVER_GIVEN:
+        schemas.pop(name, None)
+    schemas["Problem"] = Problem.model_json_schema()
+    for calls in described["paths"].values():
+        for call in calls.values():
+            call["responses"].pop("422", None)
+            call["responses"]["default"] = _ERROR
+    return described
