@@ -30,6 +30,8 @@ from services.client.watch import JobWatch
 
 # Registering reads the whole video once more on the server, to know its digest, before it answers.
 _REGISTER_WITHIN_S = 900.0
+# A server that fetches a video bounds that by a setting of its own.
+_FETCH_WITHIN_S = 4 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,18 @@ class Client:
         """Register a video by its path, where the server allows that: it must see the same file system."""
         body = {"path": str(video), "ep_id": ep_id, "replace": replace}
         call = Call("POST", "/v1/episodes", json=body, answer_within_s=_REGISTER_WITHIN_S)
+        return parse(Episode, self._transport.call(call).json())
+
+    def register_source(
+        self, source_uri: str, *, ep_id: str | None = None, replace: bool = False, sha256: str | None = None
+    ) -> Episode:
+        """Register a video that the server fetches itself, and that must have the digest where one is given.
+
+        Raises `ApiError`: `address-refused` for a URI that the server may not read, `digest-mismatch`, and
+        `remote-unavailable` where it found nothing.
+        """
+        body = {"source_uri": source_uri, "ep_id": ep_id, "replace": replace, "sha256": sha256}
+        call = Call("POST", "/v1/episodes", json=body, answer_within_s=_FETCH_WITHIN_S)
         return parse(Episode, self._transport.call(call).json())
 
     def episodes(self) -> Iterator[Episode]:

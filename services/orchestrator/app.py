@@ -33,6 +33,7 @@ from services.orchestrator.jobs import Jobs
 from services.orchestrator.log_retention import LogRetention
 from services.orchestrator.logbook import Logbook
 from services.orchestrator.markers import MarkerWriter
+from services.orchestrator.outbound import Outbound
 from services.orchestrator.outbox import OutboxRelay
 from services.orchestrator.progress import ProgressBoard
 from services.orchestrator.readiness import Readiness
@@ -41,6 +42,7 @@ from services.orchestrator.records import Records
 from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.results import ResultConsumer
 from services.orchestrator.settings import OrchestratorSettings
+from services.orchestrator.sources import Sources
 from services.orchestrator.successors import Successors
 from services.orchestrator.watch import JobWatch
 
@@ -98,8 +100,11 @@ def _core(
 ) -> Core:
     jobs = Jobs(database, catalog, settings, store)
     records = Records(database, store, catalog)
+    episodes = Episodes(database, store, settings.media, settings.disk)
+    outbound = Outbound(settings.outbound)
     return Core(
-        episodes=Episodes(database, store, settings.media, settings.disk),
+        episodes=episodes,
+        sources=Sources(episodes, outbound, settings.sources, settings.media),
         imports=Imports(database, store, settings.imports),
         jobs=jobs,
         successors=Successors(database, jobs),

@@ -13,6 +13,7 @@ from services.orchestrator.jobs import Jobs
 from services.orchestrator.readiness import Readiness
 from services.orchestrator.records import Records
 from services.orchestrator.registry import WorkerRegistry
+from services.orchestrator.sources import Sources
 from services.orchestrator.successors import Successors
 from services.orchestrator.watch import JobWatch
 
@@ -20,6 +21,7 @@ from services.orchestrator.watch import JobWatch
 @dataclass(frozen=True)
 class Core:
     episodes: Episodes
+    sources: Sources
     imports: Imports
     jobs: Jobs
     successors: Successors

@@ -14,7 +14,7 @@ import psycopg
 from ulid import ULID
 
 from services.kit.disk_need import require_space
-from services.kit.errors import Conflict, InvalidMedia, InvalidRequest, NotFound, ScreenalyticsError
+from services.kit.errors import Conflict, InvalidMedia, InvalidRequest, NotFound, ScreenalyticsError, TooLarge
 from services.kit.media_types import ContainerFormat, sniff
 from services.kit.object_store import ObjectStore, StoredObject, file_chunks
 from services.kit.settings import DiskSettings
@@ -204,7 +204,7 @@ class _Sniffer:
         async for chunk in self._chunks:
             size += len(chunk)
             if size > self._max_bytes:
-                raise InvalidRequest(f"the upload is larger than {self._max_bytes} bytes")
+                raise TooLarge(f"the upload is larger than {self._max_bytes} bytes")
             if self.container is None:
                 head += chunk
                 if len(head) < _SNIFF_BYTES:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from services.kit.settings import DiskSettings, PathSetting, Group, ServiceSettings
+from services.kit.settings import DiskSettings, Group, PathSetting, ServiceSettings
 
 Route = Annotated[str, StringConstraints(pattern=r"^(detect_track|faces_embed|cluster)/(cuda|cpu)$")]
 
@@ -49,6 +49,18 @@ class OutboundSettings(Group):
     max_redirects: int = Field(default=5, ge=0)
 
 
+class SourcesSettings(Group):
+    """Of videos that are registered by a URI.
+
+    `hosts`: `name`, `*.domain` or `*`; an empty list takes none. `prefixes`: of `s3://`, `gs://`, `az://` or
+    `file://`, each with obstore's options; what lies below them can be read by everybody who may submit.
+    """
+
+    hosts: tuple[str, ...] = ("*",)
+    prefixes: dict[str, dict[str, str]] = Field(default={})
+    max_fetch_s: float = Field(default=3_600.0, gt=0)
+
+
 class ImportsSettings(Group):
     """Of files of the older system."""
 
@@ -80,6 +92,7 @@ class OrchestratorSettings(ServiceSettings):
     media: MediaSettings = MediaSettings()
     imports: ImportsSettings = ImportsSettings()
     outbound: OutboundSettings = OutboundSettings()
+    sources: SourcesSettings = SourcesSettings()
     disk: DiskSettings = DiskSettings()
     routes: RoutesSettings = RoutesSettings()
     jobs: JobsSettings = JobsSettings()

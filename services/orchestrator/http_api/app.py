@@ -26,7 +26,7 @@ def build(core: Core) -> FastAPI:
     api.add_middleware(RequestTracer)  # outside of the counter, whose exemplars name its spans
     problems.install(api)
     description.install(api)
-    api.include_router(episodes.routes(core.episodes, core.records, core.downloads))
+    api.include_router(episodes.routes(core.episodes, core.sources, core.records, core.downloads))
     api.include_router(imports.routes(core.episodes, core.imports))
     api.include_router(jobs.routes(core.jobs, core.successors, core.records, core.inquiry, core.watch))
     api.include_router(system.routes(core.readiness, core.registry, core.catalog))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -16,19 +17,23 @@ from services.orchestrator.app import serve
 from services.orchestrator.settings import HttpSettings
 from tests.integration.parts import Parts, until
 
-Serve = Callable[[], AbstractAsyncContextManager[httpx.AsyncClient]]
+Serve = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 @pytest.fixture
 def serve_api(parts: Parts, nats_server: EmbeddedNats) -> Serve:
-    """Starts an orchestrator in this process, on the database and broker of `parts`, with a client of it."""
+    """Starts an orchestrator in this process, on the database and broker of `parts`, with a client of it.
+
+    Groups of settings that are given take the place of those of `parts`.
+    """
 
     @asynccontextmanager
-    async def served() -> AsyncIterator[httpx.AsyncClient]:
+    async def served(**groups: Any) -> AsyncIterator[httpx.AsyncClient]:
         settings = parts.settings.model_copy(
             update={
                 "http": HttpSettings(host=LOOPBACK, port=choose_ports(1)[0]),
                 "nats": NatsSettings(url=nats_server.url),
+                **groups,
             }
         )
         stop = asyncio.Event()
