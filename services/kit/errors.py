@@ -4,6 +4,7 @@ ScreenalyticsError
 |-- InvalidInput                 2  the caller must change the request
 |   |-- InvalidRequest
 |   |   |-- TooLarge             (more bytes than the settings allow)
+|   |   |-- UnsupportedMediaType
 |   |   `-- InvalidPageToken
 |   |-- InvalidMedia
 |   |-- DamagedFile              (a file of the older system that cannot be imported)
@@ -13,6 +14,7 @@ ScreenalyticsError
 |   |-- PreconditionFailed       (what the caller has seen is no longer so)
 |   |-- IdempotencyKeyReused
 |   |-- DigestMismatch           (the bytes that came are not those that were announced)
+|   |   `-- ChecksumMismatch     (those of a part of an upload)
 |   |-- AddressRefused           (a URL that this system may not call)
 |   |-- RemoteUnavailable        (a URL behind which nothing usable was found)
 |   |-- InvalidSettings
@@ -73,6 +75,12 @@ class TooLarge(InvalidRequest):
     http_status = 413
 
 
+class UnsupportedMediaType(InvalidRequest):
+    code = "unsupported-media-type"
+    title = "The content type is not one that this call takes"
+    http_status = 415
+
+
 class InvalidPageToken(InvalidRequest):
     code = "invalid-page-token"
     title = "The page token is not one of this query"
@@ -125,6 +133,12 @@ class IdempotencyKeyReused(InvalidInput):
 class DigestMismatch(InvalidInput):
     code = "digest-mismatch"
     title = "The content does not have the digest it was sent with"
+
+
+class ChecksumMismatch(DigestMismatch):
+    code = "checksum-mismatch"
+    title = "The part does not have the checksum it was sent with"
+    http_status = 460  # as tus has it
 
 
 class AddressRefused(InvalidInput):

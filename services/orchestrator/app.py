@@ -17,6 +17,7 @@ from services.kit.errors import PortInUse, SystemUnavailable
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.stored_overlay import load_catalog
 from services.kit.object_store import ObjectStore
+from services.orchestrator.assembly import UploadAssembler, UploadCollector
 from services.orchestrator.claims import ClaimDesk
 from services.orchestrator.collector import ArtifactCollector
 from services.orchestrator.core import Core
@@ -44,6 +45,7 @@ from services.orchestrator.results import ResultConsumer
 from services.orchestrator.settings import OrchestratorSettings
 from services.orchestrator.sources import Sources
 from services.orchestrator.successors import Successors
+from services.orchestrator.uploads import Uploads
 from services.orchestrator.watch import JobWatch
 
 log = logging.getLogger(__name__)
@@ -63,7 +65,15 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
     async with _database(settings) as database, _bus(settings) as nc:
         relay = OutboxRelay(nc, database)
         silencer = Silencer(nc, database)
-        feed = JobFeed(settings.postgres.dsn, on_outbox=relay.wake, on_job_ended=silencer.wake)
+        episodes = Episodes(database, store, settings.media, settings.disk)
+        assembler = UploadAssembler(database, store, episodes)
+        feed = JobFeed(
+            settings.postgres.dsn,
+            on_outbox=relay.wake,
+            on_job_ended=silencer.wake,
+            on_upload=assembler.wake,
+        )
+        uploads = Uploads(database, store, feed, settings.uploads, settings.media, settings.disk)
         registry = WorkerRegistry(nc, database)
         readiness = Readiness(nc, database)
         reaper = Reaper(nc, database, settings.jobs)
@@ -83,8 +93,20 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             MarkerWriter(database, store).run(),
             ArtifactCollector(database, store, settings.jobs).run(),
             StateGauges(database).run(),
+            assembler.run(),
+            UploadCollector(database, uploads).run(),
         ]
-        core = _core(settings, database, store, catalog, feed=feed, registry=registry, readiness=readiness)
+        core = _core(
+            settings,
+            database,
+            store,
+            catalog,
+            episodes=episodes,
+            uploads=uploads,
+            feed=feed,
+            registry=registry,
+            readiness=readiness,
+        )
         await _run_until(stop, agents, _server(http_api.build(core), settings), readiness)
 
 
@@ -94,17 +116,19 @@ def _core(
     store: ObjectStore,
     catalog: Catalog,
     *,
+    episodes: Episodes,
+    uploads: Uploads,
     feed: JobFeed,
     registry: WorkerRegistry,
     readiness: Readiness,
 ) -> Core:
     jobs = Jobs(database, catalog, settings, store)
     records = Records(database, store, catalog)
-    episodes = Episodes(database, store, settings.media, settings.disk)
     outbound = Outbound(settings.outbound)
     return Core(
         episodes=episodes,
         sources=Sources(episodes, outbound, settings.sources, settings.media),
+        uploads=uploads,
         imports=Imports(database, store, settings.imports),
         jobs=jobs,
         successors=Successors(database, jobs),

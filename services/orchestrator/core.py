@@ -15,6 +15,7 @@ from services.orchestrator.records import Records
 from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.sources import Sources
 from services.orchestrator.successors import Successors
+from services.orchestrator.uploads import Uploads
 from services.orchestrator.watch import JobWatch
 
 
@@ -22,6 +23,7 @@ from services.orchestrator.watch import JobWatch
 class Core:
     episodes: Episodes
     sources: Sources
+    uploads: Uploads
     imports: Imports
     jobs: Jobs
     successors: Successors

@@ -30,10 +30,17 @@ class Operation:
 
 
 _UPLOAD = "a body that is streamed to the store"
+_TUS = "tus is a protocol over HTTP"
 _PROBE = "asked by Kubernetes and Prometheus; gRPC has its own health service"
 
 OPERATIONS = (
     Operation("register_episode", "POST /v1/episodes", Scope.SUBMIT, _UPLOAD),
+    Operation("describe_uploads", "OPTIONS /v1/uploads", Scope.SUBMIT, _TUS),
+    Operation("create_upload", "POST /v1/uploads", Scope.SUBMIT, _TUS),
+    Operation("head_upload", "HEAD /v1/uploads/{upload_id}", Scope.SUBMIT, _TUS),
+    Operation("get_upload", "GET /v1/uploads/{upload_id}", Scope.SUBMIT, _TUS),
+    Operation("append_upload", "PATCH /v1/uploads/{upload_id}", Scope.SUBMIT, _TUS),
+    Operation("delete_upload", "DELETE /v1/uploads/{upload_id}", Scope.SUBMIT, _TUS),
     Operation("list_episodes", "GET /v1/episodes", Scope.READ),
     Operation("get_episode", "GET /v1/episodes/{ep_id}", Scope.READ),
     Operation("update_episode", "PATCH /v1/episodes/{ep_id}", Scope.CURATE),

@@ -61,6 +61,13 @@ class SourcesSettings(Group):
     max_fetch_s: float = Field(default=3_600.0, gt=0)
 
 
+class UploadsSettings(Group):
+    """Of uploads that come in parts. `part_bytes`: what a lost connection may cost at most."""
+
+    expire_after_s: float = Field(default=86_400.0, gt=0)
+    part_bytes: int = Field(default=16 << 20, ge=1)
+
+
 class ImportsSettings(Group):
     """Of files of the older system."""
 
@@ -93,6 +100,7 @@ class OrchestratorSettings(ServiceSettings):
     imports: ImportsSettings = ImportsSettings()
     outbound: OutboundSettings = OutboundSettings()
     sources: SourcesSettings = SourcesSettings()
+    uploads: UploadsSettings = UploadsSettings()
     disk: DiskSettings = DiskSettings()
     routes: RoutesSettings = RoutesSettings()
     jobs: JobsSettings = JobsSettings()

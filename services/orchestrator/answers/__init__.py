@@ -41,6 +41,7 @@ from services.orchestrator.answers.system import (
     WorkerList,
     WorkerModel,
 )
+from services.orchestrator.answers.uploads import Upload, UploadError
 
 __all__ = [
     "Artifact",
@@ -70,6 +71,8 @@ __all__ = [
     "Progress",
     "RunError",
     "StageRun",
+    "Upload",
+    "UploadError",
     "Worker",
     "WorkerList",
     "WorkerModel",

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from services.orchestrator.core import Core
-from services.orchestrator.http_api import description, episodes, imports, jobs, problems, system
+from services.orchestrator.http_api import description, episodes, imports, jobs, problems, system, uploads
 from services.orchestrator.http_api.requests import RequestCounter
 from services.orchestrator.http_api.tracing import RequestTracer
 
@@ -24,9 +24,11 @@ def build(core: Core) -> FastAPI:
     )
     api.add_middleware(RequestCounter)
     api.add_middleware(RequestTracer)  # outside of the counter, whose exemplars name its spans
+    api.add_middleware(uploads.TusHeaders)
     problems.install(api)
     description.install(api)
     api.include_router(episodes.routes(core.episodes, core.sources, core.records, core.downloads))
+    api.include_router(uploads.routes(core.uploads))
     api.include_router(imports.routes(core.episodes, core.imports))
     api.include_router(jobs.routes(core.jobs, core.successors, core.records, core.inquiry, core.watch))
     api.include_router(system.routes(core.readiness, core.registry, core.catalog))
