@@ -26,10 +26,12 @@ from services.client.records import (
     parse_each,
 )
 from services.client.transport import Call, OnSent, Transport
+from services.client.uploads import ResumableUpload
 from services.client.watch import JobWatch
 
 # Registering reads the whole video once more on the server, to know its digest, before it answers.
 _REGISTER_WITHIN_S = 900.0
+_RESUMABLE_FROM_BYTES = 64 << 20
 # A server that fetches a video bounds that by a setting of its own.
 _FETCH_WITHIN_S = 4 * 3600.0
 
@@ -85,14 +87,24 @@ class Client:
         self._transport.close()
 
     def upload(
-        self, video: Path, *, ep_id: str | None = None, replace: bool = False, on_sent: OnSent | None = None
+        self,
+        video: Path,
+        *,
+        ep_id: str | None = None,
+        replace: bool = False,
+        resumable: bool | None = None,
+        on_sent: OnSent | None = None,
     ) -> Episode:
         """Register a video by sending its bytes; `on_sent` hears of bytes sent and bytes in all.
 
-        The same content again answers with the episode that is there. Raises `OSError` for an unreadable file.
+        `resumable`: in parts, of which a broken connection costs one; by default for large files. The same
+        content again answers with the episode that is there. Raises `OSError` for an unreadable file.
         """
         name = video.name.encode(errors="replace").decode()
         params = {"filename": name, "replace": _flag(replace)} | ({"ep_id": ep_id} if ep_id else {})
+        if resumable or (resumable is None and video.stat().st_size >= _RESUMABLE_FROM_BYTES):
+            upload = ResumableUpload(self._transport, ready_within_s=_REGISTER_WITHIN_S, on_sent=on_sent)
+            return self.episode(upload.send(video, params))
         call = Call(
             "POST",
             "/v1/episodes",
