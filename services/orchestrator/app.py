@@ -47,6 +47,8 @@ from services.orchestrator.sources import Sources
 from services.orchestrator.successors import Successors
 from services.orchestrator.uploads import Uploads
 from services.orchestrator.watch import JobWatch
+from services.orchestrator.webhook_sender import WebhookSender
+from services.orchestrator.webhooks import Webhooks
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +69,14 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         silencer = Silencer(nc, database)
         episodes = Episodes(database, store, settings.media, settings.disk)
         assembler = UploadAssembler(database, store, episodes)
+        outbound = Outbound(settings.outbound)
+        sender = WebhookSender(database, outbound, settings.webhooks)
         feed = JobFeed(
             settings.postgres.dsn,
             on_outbox=relay.wake,
             on_job_ended=silencer.wake,
             on_upload=assembler.wake,
+            on_webhook=sender.wake,
         )
         uploads = Uploads(database, store, feed, settings.uploads, settings.media, settings.disk)
         registry = WorkerRegistry(nc, database)
@@ -93,6 +98,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             MarkerWriter(database, store).run(),
             ArtifactCollector(database, store, settings.jobs).run(),
             StateGauges(database).run(),
+            sender.run(),
             assembler.run(),
             UploadCollector(database, uploads).run(),
         ]
@@ -103,6 +109,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             catalog,
             episodes=episodes,
             uploads=uploads,
+            outbound=outbound,
             feed=feed,
             registry=registry,
             readiness=readiness,
@@ -118,17 +125,18 @@ def _core(
     *,
     episodes: Episodes,
     uploads: Uploads,
+    outbound: Outbound,
     feed: JobFeed,
     registry: WorkerRegistry,
     readiness: Readiness,
 ) -> Core:
     jobs = Jobs(database, catalog, settings, store)
     records = Records(database, store, catalog)
-    outbound = Outbound(settings.outbound)
     return Core(
         episodes=episodes,
         sources=Sources(episodes, outbound, settings.sources, settings.media),
         uploads=uploads,
+        webhooks=Webhooks(database, outbound, settings.webhooks),
         imports=Imports(database, store, settings.imports),
         jobs=jobs,
         successors=Successors(database, jobs),

@@ -17,6 +17,7 @@ from services.orchestrator.sources import Sources
 from services.orchestrator.successors import Successors
 from services.orchestrator.uploads import Uploads
 from services.orchestrator.watch import JobWatch
+from services.orchestrator.webhooks import Webhooks
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Core:
     episodes: Episodes
     sources: Sources
     uploads: Uploads
+    webhooks: Webhooks
     imports: Imports
     jobs: Jobs
     successors: Successors

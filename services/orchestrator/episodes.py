@@ -18,6 +18,7 @@ from services.kit.errors import Conflict, InvalidMedia, InvalidRequest, NotFound
 from services.kit.media_types import ContainerFormat, sniff
 from services.kit.object_store import ObjectStore, StoredObject, file_chunks
 from services.kit.settings import DiskSettings
+from services.orchestrator.announcements import announce_episode
 from services.orchestrator.database import Database, Row, Transaction
 from services.orchestrator.episode_edit import EpisodeEdit
 from services.orchestrator.episode_view import episode_tag
@@ -158,7 +159,8 @@ class Episodes:
                 size_bytes=stored.size_bytes,
                 container=container,
             )
-        assert row is not None
+            assert row is not None
+            await announce_episode(tx, row)
         return Registration(row, is_new=True)
 
     async def _media_key(self, episode_uid: str, ep_id: str | None) -> str:
@@ -188,6 +190,7 @@ class Episodes:
             )
         if row is None:
             raise Conflict(f"episode {known['ep_id']} was changed meanwhile", hint="upload again")
+        await announce_episode(tx, row)
         return Registration(row, is_new=True)
 
 

@@ -30,11 +30,13 @@ class JobFeed:
         on_outbox: Callable[[], None],
         on_job_ended: Callable[[], None] = _ignore,
         on_upload: Callable[[], None] = _ignore,
+        on_webhook: Callable[[], None] = _ignore,
     ) -> None:
         self._dsn = dsn
         self._on_outbox = on_outbox
         self._on_job_ended = on_job_ended
         self._on_upload = on_upload
+        self._on_webhook = on_webhook
         self._watchers: dict[str, set[asyncio.Event]] = defaultdict(set)
 
     @contextmanager
@@ -66,6 +68,7 @@ class JobFeed:
             await connection.execute("LISTEN job_events")
             await connection.execute("LISTEN job_ended")
             await connection.execute("LISTEN uploads")
+            await connection.execute("LISTEN webhooks")
             self._on_outbox()
             async for notice in connection.notifies():
                 match notice.channel:
@@ -73,6 +76,8 @@ class JobFeed:
                         self._on_outbox()
                     case "job_ended":
                         self._on_job_ended()
+                    case "webhooks":
+                        self._on_webhook()
                     case "uploads":
                         self._on_upload()
                         self.notify(notice.payload)

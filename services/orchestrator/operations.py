@@ -30,6 +30,7 @@ class Operation:
 
 
 _UPLOAD = "a body that is streamed to the store"
+_ADMINISTRATION = "administration, done over HTTP alone"
 _TUS = "tus is a protocol over HTTP"
 _PROBE = "asked by Kubernetes and Prometheus; gRPC has its own health service"
 
@@ -66,6 +67,23 @@ OPERATIONS = (
     Operation("watch_job", "GET /v1/jobs/{job_id}/events", Scope.READ),
     Operation("list_workers", "GET /v1/workers", Scope.READ),
     Operation("list_profiles", "GET /v1/profiles", Scope.READ),
+    Operation("create_webhook", "POST /v1/webhooks", Scope.ADMIN, _ADMINISTRATION),
+    Operation("list_webhooks", "GET /v1/webhooks", Scope.ADMIN, _ADMINISTRATION),
+    Operation("get_webhook", "GET /v1/webhooks/{webhook_id}", Scope.ADMIN, _ADMINISTRATION),
+    Operation("delete_webhook", "DELETE /v1/webhooks/{webhook_id}", Scope.ADMIN, _ADMINISTRATION),
+    Operation(
+        "rotate_webhook_secret",
+        "POST /v1/webhooks/{webhook_id}:rotate-secret",
+        Scope.ADMIN,
+        _ADMINISTRATION,
+    ),
+    Operation("list_deliveries", "GET /v1/webhooks/{webhook_id}/deliveries", Scope.ADMIN, _ADMINISTRATION),
+    Operation(
+        "replay_delivery",
+        "POST /v1/webhooks/{webhook_id}/deliveries/{delivery_id}:replay",
+        Scope.ADMIN,
+        _ADMINISTRATION,
+    ),
     Operation("livez", "GET /livez", None, _PROBE),
     Operation("readyz", "GET /readyz", None, _PROBE),
     Operation("metrics", "GET /metrics", None, _PROBE),

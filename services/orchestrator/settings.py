@@ -68,6 +68,21 @@ class UploadsSettings(Group):
     part_bytes: int = Field(default=16 << 20, ge=1)
 
 
+class WebhooksSettings(Group):
+    """`secret_key`: base64 of 32 bytes, which seals the webhooks' secrets; without it there are no webhooks.
+
+    `hosts`: `name`, `*.domain` or `*`. `source`: of the events. A delivery is dead after `max_attempts`.
+    """
+
+    secret_key: str = Field(default="", pattern=r"^([A-Za-z0-9+/]{43}=)?$")
+    hosts: tuple[str, ...] = ("*",)
+    source: str = "urn:screenalytics"
+    timeout_s: float = Field(default=15.0, gt=0)
+    max_attempts: int = Field(default=12, ge=1)
+    first_retry_s: float = Field(default=5.0, gt=0)
+    longest_retry_s: float = Field(default=21_600.0, gt=0)
+
+
 class ImportsSettings(Group):
     """Of files of the older system."""
 
@@ -101,6 +116,7 @@ class OrchestratorSettings(ServiceSettings):
     outbound: OutboundSettings = OutboundSettings()
     sources: SourcesSettings = SourcesSettings()
     uploads: UploadsSettings = UploadsSettings()
+    webhooks: WebhooksSettings = WebhooksSettings()
     disk: DiskSettings = DiskSettings()
     routes: RoutesSettings = RoutesSettings()
     jobs: JobsSettings = JobsSettings()

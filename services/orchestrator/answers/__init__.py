@@ -42,12 +42,23 @@ from services.orchestrator.answers.system import (
     WorkerModel,
 )
 from services.orchestrator.answers.uploads import Upload, UploadError
+from services.orchestrator.answers.webhooks import (
+    Delivery,
+    DeliveryList,
+    DeliveryTry,
+    Webhook,
+    WebhookList,
+    WebhookWithSecret,
+)
 
 __all__ = [
     "Artifact",
     "ArtifactList",
     "DeadLetter",
     "DeadLetterList",
+    "Delivery",
+    "DeliveryList",
+    "DeliveryTry",
     "Episode",
     "EpisodeList",
     "EpisodeStatus",
@@ -73,6 +84,9 @@ __all__ = [
     "StageRun",
     "Upload",
     "UploadError",
+    "Webhook",
+    "WebhookList",
+    "WebhookWithSecret",
     "Worker",
     "WorkerList",
     "WorkerModel",

@@ -6,7 +6,16 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from services.orchestrator.core import Core
-from services.orchestrator.http_api import description, episodes, imports, jobs, problems, system, uploads
+from services.orchestrator.http_api import (
+    description,
+    episodes,
+    imports,
+    jobs,
+    problems,
+    system,
+    uploads,
+    webhooks,
+)
 from services.orchestrator.http_api.requests import RequestCounter
 from services.orchestrator.http_api.tracing import RequestTracer
 
@@ -31,6 +40,7 @@ def build(core: Core) -> FastAPI:
     api.include_router(uploads.routes(core.uploads))
     api.include_router(imports.routes(core.episodes, core.imports))
     api.include_router(jobs.routes(core.jobs, core.successors, core.records, core.inquiry, core.watch))
+    api.include_router(webhooks.routes(core.webhooks))
     api.include_router(system.routes(core.readiness, core.registry, core.catalog))
     return api
 
