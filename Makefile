@@ -19,7 +19,7 @@ endif
 endif
 
 # What docs/generate_<name>.py makes from code.
-GENERATED_DOCS := settings.md profiles.md state-machine.md messages.md openapi.json
+GENERATED_DOCS := settings.md profiles.md state-machine.md messages.md licences.md openapi.json
 generator = docs/generate_$$(echo $${doc%.*} | tr - _).py
 
 PROTOS := $(shell find protos -name '*.proto')
@@ -71,6 +71,15 @@ chart-models: $(CHART_MODELS)/node_modules ## Install the models by which tests 
 chart: setup chart-models ## Test the images, the Helm chart, its alerts and its dashboards
 	@$(PYTEST) tests/chart
 
+# A live system that a real Prometheus scrapes, its traces, logs, dashboards, rules and objectives.
+OBSERVABILITY := tests/chart/test_alerts.py tests/chart/test_dashboards.py tests/chart/test_processes.py \
+  tests/integration/test_metrics.py tests/integration/orchestrator/test_gauges.py tests/e2e/test_observability.py
+
+.PHONY: observability
+observability: setup ## Test metrics, dashboards, alerts, traces and logs, against a live system
+	@$(MAKE) --no-print-directory system-packages || true
+	@$(PYTEST) $(OBSERVABILITY)
+
 .PHONY: check
 check: setup ## Format, lint, types, import boundaries, generated files, unit and contract tests
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ." >&2; exit 1; }
@@ -104,6 +113,12 @@ docs: setup ## Generate the tables of docs that are made from code
 	done
 	@$(BIN)/python -m deploy.grafana.build
 	@$(BIN)/python -m deploy.helm.generate
+
+.PHONY: sbom
+sbom: setup ## Write the bill of materials of the environment, CycloneDX, to out/sbom.json
+	@mkdir -p $(OUT)
+	@$(BIN)/python deploy/images/sbom.py > $(OUT)/sbom.json
+	@echo $(OUT)/sbom.json
 
 .PHONY: record
 record: setup ## Write the messages of one real task into docs/architecture.md

@@ -112,7 +112,9 @@ class Storm:
                 member = next(m for m in self.system.workers if m.pid == chosen.pid)
                 self.frozen.add(chosen.pid)
                 member.signal(signal.SIGSTOP)
-                return chosen
+                if chosen in self._in_work():
+                    return chosen
+                self._thaw(member, chosen.pid)  # it had ended in between
         return None
 
     async def _thaw_when_done(self, frozen: audit.Execution) -> None:
@@ -125,9 +127,13 @@ class Storm:
         await audit.until(is_over, within_s=90, every_s=0.05)
         for member in self.system.workers:
             if member.pid == frozen.pid:
-                member.signal(signal.SIGCONT)
                 self.thawed.append(frozen)
+                self._thaw(member, frozen.pid)
         self.frozen.discard(frozen.pid)
+
+    def _thaw(self, member: Member, pid: int) -> None:
+        member.signal(signal.SIGCONT)
+        self.frozen.discard(pid)
 
 
 async def storm(options: argparse.Namespace, home: Path) -> dict[str, Any]:

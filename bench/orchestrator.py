@@ -3,7 +3,7 @@
 Submit to start is the time from a client's request to the first line of the handler, on an idle system.
 Tasks per second are of jobs of one plan, twenty segments and one stitch. Round trips to Postgres are
 counted on the wire, by a proxy, over everything that the orchestrator does from the submits to the last
-result: relay, claims, results, and what it looks for in between.
+result: relay, claims, results, and what it looks for in between. `peers`: see `peers.py`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from chaos import audit
 from chaos.handler import NOOP_SEGMENTS
 from chaos.load import Users
 from chaos.system import ChaosSystem, Shape
+from peers import peers
 
 from services.kit.stages import Stage
 
@@ -105,6 +106,7 @@ async def measure(options: argparse.Namespace, home: Path) -> dict[str, Any]:
         figures[f"tasks_per_s_{workers}"] = await tasks_per_s(home / f"w{workers}", workers, options.jobs)
     figures["round_trips_per_task"] = await round_trips(home / "trips", 8, options.jobs)
     figures["round_trips_per_task_alone"] = await round_trips(home / "trips1", 1, max(1, options.jobs // 2))
+    figures["peers"] = await peers(home / "peers", 8, options.samples, options.jobs * _TASKS)
     return figures | {"bars": _BARS, "fsync": True, "tasks_per_job": _TASKS}
 
 

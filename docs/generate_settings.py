@@ -7,19 +7,22 @@ from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
 
+from services.client import ClientSettings
 from services.clusterer.settings import ClustererSettings
 from services.detector.settings import DetectorSettings
 from services.embedder.settings import EmbedderSettings
-from services.kit.settings import ServiceSettings, env_name
+from services.kit.settings import env_name
 from services.orchestrator.settings import OrchestratorSettings
 
-_CLASSES: dict[str, type[ServiceSettings]] = {
+_SERVICES: dict[str, type[BaseSettings]] = {
     "orchestrator": OrchestratorSettings,
     "detector": DetectorSettings,
     "embedder": EmbedderSettings,
     "clusterer": ClustererSettings,
 }
+_CLASSES = {**_SERVICES, "command": ClientSettings}
 _HEAD = """# Settings
 
 Read once when a process starts, from the environment. Lists are JSON. What a job does (stride, profile,
@@ -32,7 +35,7 @@ _TAIL = """
 `SCREENALYTICS_API__URL`, the address of a system to use instead of starting one."""
 
 
-def fields(service: type[ServiceSettings]) -> Iterator[tuple[str, str]]:
+def fields(service: type[BaseSettings]) -> Iterator[tuple[str, str]]:
     """(environment name, default) of every setting of a service."""
     for group_name, group in service.model_fields.items():
         kind = group.annotation
@@ -58,7 +61,7 @@ def table() -> Iterator[str]:
         for entry in fields(kind):
             readers.setdefault(entry, []).append(service)
     for (name, default), services in sorted(readers.items()):
-        shown = "all" if len(services) == len(_CLASSES) else ", ".join(services)
+        shown = "all" if services == [*_SERVICES] else ", ".join(services)
         yield f"| `{name}` | {default} | {shown} |"
 
 

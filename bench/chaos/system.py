@@ -199,6 +199,7 @@ class ChaosSystem:
                 "SCREENALYTICS_JOBS__MAX_ATTEMPTS": str(shape.max_attempts),
                 "SCREENALYTICS_JOBS__STALL_S": str(shape.stall_s),
                 "SCREENALYTICS_JOBS__REAPER_INTERVAL_S": str(5.0 * shape.scale),
+                "SCREENALYTICS_ERASURE__SETTLE_S": str(20.0 * shape.scale),
             },
             log_path=self.home / f"orchestrator-{number}.log",
             scale=shape.scale,

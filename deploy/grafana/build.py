@@ -63,6 +63,9 @@ def built(spec: DashboardSpec) -> str:
             dashboard.DashboardLink("Screenalytics").tags(["screenalytics"]).as_dropdown(True).keep_time(True)
         )
     )
+    for number in spec.numbers:
+        box = dashboard.TextBoxVariable(number.name).label(number.label).default_value(number.default)
+        made = made.with_variable(box)
     stats = sum(one.is_stat for one in spec.panels)
     for one in spec.panels:
         span = _COLUMNS // stats if one.is_stat else _COLUMNS if one.wide else _COLUMNS // 2

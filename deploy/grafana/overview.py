@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 from deploy.grafana.panels import ENDED, NS, RATE, DashboardSpec, PanelSpec, recent
+from deploy.helm.slos import OBJECTIVES
 
 OVERVIEW = DashboardSpec(
     "overview",
     "Screenalytics / Overview",
     "Is it well: are episodes taken, worked on and done?",
     (
+        PanelSpec(
+            "Jobs that succeed",
+            "Share of the jobs of the last day that did not fail; cancelled and refused ones are not counted. Objective: 99 %.",
+            "percentunit",
+            (
+                (
+                    f'sum by (namespace) (increase(screenalytics_jobs_ended_total{{{NS}, outcome="succeeded"}}[1d])) / (sum by (namespace) (increase(screenalytics_jobs_ended_total{{{NS}, outcome=~"succeeded|failed"}}[1d])) > 0)',
+                    "{{namespace}}",
+                ),
+            ),
+            is_stat=True,
+        ),
+        PanelSpec(
+            "Jobs that start in time",
+            "Share of the jobs of the last day that a worker started within five minutes. Objective: 95 %.",
+            "percentunit",
+            (
+                (
+                    f'sum by (namespace) (increase(screenalytics_job_start_seconds_bucket{{{NS}, le=~"300(\\\\.0)?"}}[1d])) / (sum by (namespace) (increase(screenalytics_job_start_seconds_count{{{NS}}}[1d])) > 0)',
+                    "{{namespace}}",
+                ),
+            ),
+            is_stat=True,
+        ),
         PanelSpec(
             "Runs that succeed",
             "Share of the stage runs of the last hour that did not fail; cancelled ones are not counted.",
@@ -73,6 +98,26 @@ OVERVIEW = DashboardSpec(
                     f"histogram_quantile(0.99, sum by (le, operation) (rate(screenalytics_http_request_duration_seconds_bucket{{{NS}}}[{RATE}])))",
                     "{{operation}}",
                 ),
+            ),
+        ),
+        PanelSpec(
+            "Pace of the error budgets",
+            "How fast each objective's budget of a month burns, over an hour; 1 uses it up in the month (recording rules of the chart).",
+            "short",
+            tuple(
+                (f"{one.ratio('1h')}{{{NS}}} / {one.budget}", one.name.replace("_", " ")) for one in OBJECTIVES
+            ),
+        ),
+        PanelSpec(
+            "From submit to start",
+            "Median and ninety-fifth percentile of the time from a job's submit to the first claim of a task.",
+            "s",
+            tuple(
+                (
+                    f"histogram_quantile({q}, sum by (le) (rate(screenalytics_job_start_seconds_bucket{{{NS}}}[{RATE}])))",
+                    f"p{int(q * 100)}",
+                )
+                for q in (0.5, 0.95)
             ),
         ),
         PanelSpec(

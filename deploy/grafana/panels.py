@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 NS = 'namespace=~"$namespace"'
 RATE = "$__rate_interval"
+PRICE = "$gpu_hour_price"
 STAGE = "{{stage}}"
 ROUTE = "{{stage}} {{provider}}"
 
@@ -26,11 +27,21 @@ class PanelSpec:
 
 
 @dataclass(frozen=True)
+class NumberSpec:
+    """A number that whoever looks types in, as the variable `name`."""
+
+    name: str
+    label: str
+    default: str
+
+
+@dataclass(frozen=True)
 class DashboardSpec:
     uid: str
     title: str
     description: str
     panels: tuple[PanelSpec, ...]
+    numbers: tuple[NumberSpec, ...] = ()
 
 
 def recent(outcome: str) -> str:

@@ -1,6 +1,7 @@
 """Writes what the chart takes from elsewhere: `python -m deploy.helm.generate [--check]`.
 
-`values.schema.json` from `schema.py`; the table of `README.md` from the comments of `values.yaml`.
+`values.schema.json` from `schema.py`; the table of `README.md` from the comments of `values.yaml`; the rules of
+the objectives from `slos.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from deploy.helm.schema import values
+from deploy.helm.slos import rules
 
 CHART = Path(__file__).resolve().parent / "screenalytics"
 _HEADING = "## Values\n"
@@ -54,6 +56,7 @@ def generated() -> dict[Path, str]:
     readme = (CHART / "README.md").read_text("utf-8")
     head = readme[: readme.index(_HEADING)]
     return {
+        CHART / "files" / "slos.yaml": rules(),
         CHART / "values.schema.json": json.dumps(values(), indent=1) + "\n",
         CHART / "README.md": "\n".join([f"{head}{_HEADING}", *table()]) + "\n",
     }

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from services.cli.erasure_app import erasure_app
 from services.cli.job_app import job_app
 from services.cli.models.app import models
 from services.cli.options import (
@@ -45,6 +46,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(job_app)
+app.add_typer(erasure_app)
 app.add_typer(models, name="models")
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from services.cli.execution_memory import ExecutionMemory, Remembered
 from services.cli.options import Mode, Place, SystemOptions
+from services.cli.remote import remote_client
 from services.cli.screen import Screen
 from services.cli.session import Session, open_session, require_episodes
-from services.client import ApiUnavailable, Client
+from services.client import ApiUnavailable
 from services.kit.errors import InvalidInput
 
 _PROBE_FOR_S = 3.0
@@ -100,7 +101,7 @@ def remember(options: SystemOptions, ep_id: str, video: str | None = None) -> No
 
 def _answers(address: str) -> bool:
     """Raises `InvalidAddress`."""
-    with Client(address, timeout_s=10.0, retry_for_s=_PROBE_FOR_S) as probe:
+    with remote_client(address, timeout_s=10.0, retry_for_s=_PROBE_FOR_S) as probe:
         try:
             probe.profiles()
         except ApiUnavailable:

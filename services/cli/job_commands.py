@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from enum import StrEnum
+from itertools import islice
 from uuid import uuid4
 
 import typer
@@ -16,6 +17,8 @@ from services.cli.screen import Screen
 from services.cli.tables import jobs_table
 from services.client import Client, Job
 
+_JOBS_SHOWN = 100
+
 
 class Again(StrEnum):
     RETRY = "retry"
@@ -27,7 +30,9 @@ def list_jobs(ep_id: str | None, options: SystemOptions, *, active: bool, as_jso
     screen = Screen(as_json=as_json)
     with reported(screen):
         with open_kept(options, screen, ep_id=ep_id) as session:
-            jobs = session.steadily(lambda client: client.jobs(ep_id=ep_id, active=active))
+            jobs = session.steadily(
+                lambda client: list(islice(client.jobs(ep_id=ep_id, active=active), _JOBS_SHOWN))
+            )
         screen.table(jobs_table(jobs))
         screen.json_line({"jobs": [asdict(job) for job in jobs]})
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import typer
 
 from services.cli.screen import Screen
-from services.client import ApiError, ApiUnavailable, ClientError, InvalidAddress
+from services.client import ApiError, ApiUnavailable, ClientError, InvalidAddress, InvalidCredentials
 from services.kit.errors import (
     AcceleratorUnavailable,
     InvalidInput,
@@ -46,6 +46,8 @@ def failure_of(error: ScreenalyticsError | ClientError) -> Failure:
             return failure(error.code, error.detail or error.title, error.hint)
         case InvalidAddress():
             return failure(InvalidInput.code, str(error), "an address is like http://127.0.0.1:8080")
+        case InvalidCredentials():
+            return failure(InvalidInput.code, str(error), "see SCREENALYTICS_CLIENT__TOKEN and __CA_FILE")
         case ApiUnavailable():
             return failure(SystemUnavailable.code, str(error), "see whether it runs: screenalytics status")
         case _:

@@ -12,6 +12,7 @@ import psutil
 
 from services.cli.local_system import LocalSystem, looking_into
 from services.cli.options import SystemOptions
+from services.cli.remote import remote_client
 from services.cli.screen import Screen
 from services.cli.upload_view import UploadView
 from services.client import ApiUnavailable, Client, Episode, Worker
@@ -73,8 +74,9 @@ class Session:
 
     def _client(self, api_url: str) -> Client:
         agent = f"screenalytics-cli ({psutil.Process().username()}@{gethostname()})"
-        retry_for_s = _RETRY_LOCAL_FOR_S if self.local else _RETRY_REMOTE_FOR_S
-        return Client(api_url, retry_for_s=retry_for_s, user_agent=agent)
+        if self.local is not None:
+            return Client(api_url, retry_for_s=_RETRY_LOCAL_FOR_S, user_agent=agent)
+        return remote_client(api_url, retry_for_s=_RETRY_REMOTE_FOR_S, user_agent=agent)
 
 
 @contextmanager
@@ -122,7 +124,7 @@ def cpu_notice(workers: list[Worker]) -> str | None:
 
 def _answering(api_url: str) -> str:
     """Raises `ApiUnavailable` for an address where no system answers now, `InvalidAddress` for no address."""
-    with Client(api_url, timeout_s=10.0, retry_for_s=_PROBE_FOR_S) as probe:
+    with remote_client(api_url, timeout_s=10.0, retry_for_s=_PROBE_FOR_S) as probe:
         probe.profiles()
     return api_url
 

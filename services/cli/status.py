@@ -10,6 +10,7 @@ from services.cli.execution import open_kept, settle
 from services.cli.local_system import running_system
 from services.cli.options import SystemOptions
 from services.cli.outcome import reported
+from services.cli.remote import remote_client
 from services.cli.run_result import FOUND_BY
 from services.cli.screen import Screen
 from services.cli.session import cpu_notice, data_dir_of
@@ -28,7 +29,8 @@ def show_system(options: SystemOptions, *, as_json: bool) -> None:
         options = settle(options, screen, may_fall_back=False)
         state = None if options.api else _require_running(data_dir_of(options))
         api_url = state.api_url if state else options.api or ""
-        with Client(api_url, retry_for_s=_RETRY_FOR_S) as client:
+        open_client = remote_client if state is None else Client
+        with open_client(api_url, retry_for_s=_RETRY_FOR_S) as client:
             workers = client.workers()
         _print_system(screen, api_url, state, workers)
         screen.json_line(_system_record(api_url, state, workers))

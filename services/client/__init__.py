@@ -1,12 +1,21 @@
 """A typed, synchronous client of the Screenalytics REST API."""
 
-from services.client.client import Client, Overrides
-from services.client.errors import ApiError, ApiUnavailable, ClientError, InvalidAddress, UnexpectedAnswer
+from services.client.client import Client
+from services.client.errors import (
+    ApiError,
+    ApiUnavailable,
+    ClientError,
+    InvalidAddress,
+    InvalidCredentials,
+    UnexpectedAnswer,
+)
 from services.client.events import JobEvent, LogLine, StageProgress, StateChange
+from services.client.overrides import Overrides
 from services.client.records import (
     Artifact,
     Episode,
     EpisodeStatus,
+    Erasure,
     Identity,
     ImportedFile,
     Job,
@@ -16,10 +25,12 @@ from services.client.records import (
     Progress,
     RunError,
     StageRun,
+    TrashedEpisode,
     Why,
     Worker,
     WorkerModel,
 )
+from services.client.settings import ClientSettings
 
 __all__ = [
     "ApiError",
@@ -27,11 +38,14 @@ __all__ = [
     "Artifact",
     "Client",
     "ClientError",
+    "ClientSettings",
     "Episode",
     "EpisodeStatus",
+    "Erasure",
     "Identity",
     "ImportedFile",
     "InvalidAddress",
+    "InvalidCredentials",
     "Job",
     "JobEvent",
     "JobState",
@@ -44,6 +58,7 @@ __all__ = [
     "StageProgress",
     "StageRun",
     "StateChange",
+    "TrashedEpisode",
     "UnexpectedAnswer",
     "Why",
     "Worker",

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Self, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
 from services.client.errors import UnexpectedAnswer
 from services.client.events import JobEvent, LogLine
+from services.client.overrides import Overrides
 from services.client.records import (
     Artifact,
     Episode,
     EpisodeStatus,
+    Erasure,
     Identity,
     ImportedFile,
     Job,
+    TrashedEpisode,
     Why,
     Worker,
     parse,
@@ -34,23 +38,9 @@ _REGISTER_WITHIN_S = 900.0
 _RESUMABLE_FROM_BYTES = 64 << 20
 # A server that fetches a video bounds that by a setting of its own.
 _FETCH_WITHIN_S = 4 * 3600.0
+_WAIT_S = 20.0  # of one call; well within what proxies allow
 
-
-@dataclass(frozen=True)
-class Overrides:
-    """Values that take the place of the profile's; None keeps the profile's."""
-
-    stride: int | None = None
-    save_frames: bool | None = None
-    save_crops: bool | None = None
-    jpeg_quality: int | None = None
-    scene_detector: str | None = None
-    track_threshold: float | None = None
-    detector: str | None = None
-    embedder: str | None = None
-
-    def given(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if value is not None}
+T = TypeVar("T")
 
 
 class Client:
@@ -58,7 +48,9 @@ class Client:
 
     `timeout_s` bounds each wait for the server. A server that refuses connections, or answers 502 to 504, is
     tried again for `retry_for_s` before `ApiUnavailable` is raised. `user_agent` names the submitter of jobs.
-    Methods raise `ApiError`, `ApiUnavailable` and `UnexpectedAnswer`, the constructor `InvalidAddress`.
+    `token` is sent as a bearer's; `ca_file` holds the authorities (PEM) to trust instead of the usual ones.
+    Methods raise `ApiError`, `ApiUnavailable` and `UnexpectedAnswer`, the constructor `InvalidAddress` and
+    `InvalidCredentials`. Lists are read page by page, as far as they are iterated.
     """
 
     def __init__(
@@ -68,8 +60,12 @@ class Client:
         timeout_s: float = 30.0,
         retry_for_s: float = 30.0,
         user_agent: str = "screenalytics-client",
+        token: str = "",
+        ca_file: Path | None = None,
     ) -> None:
-        self._transport = Transport(base_url, timeout_s, retry_for_s, user_agent)
+        self._transport = Transport(
+            base_url, timeout_s, retry_for_s, user_agent=user_agent, token=token, ca_file=ca_file
+        )
 
     @property
     def base_url(self) -> str:
@@ -135,16 +131,28 @@ class Client:
         return parse(Episode, self._transport.call(call).json())
 
     def episodes(self) -> Iterator[Episode]:
-        token = ""
-        while True:
-            answer = self._get("/v1/episodes", {"page_token": token} if token else None)
-            yield from parse_each(Episode, answer, "episodes")
-            token = str(answer.get("next_page_token") or "")
-            if not token:
-                return
+        return self._pages(Episode, "/v1/episodes", "episodes", {})
 
     def episode(self, ep_id: str) -> Episode:
         return parse(Episode, self._get(_episode(ep_id)))
+
+    def update_episode(
+        self,
+        ep_id: str,
+        *,
+        title: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        if_match: str | None = None,
+    ) -> Episode:
+        """The episode with another title or other labels; None keeps what is there.
+
+        `if_match`: an `etag`; `ApiError` (`precondition-failed`) is raised when the episode has changed since,
+        and also when the answer to a try was lost that had changed it.
+        """
+        body = {"title": title, "labels": labels}
+        given = {name: value for name, value in body.items() if value is not None}
+        call = Call("PATCH", _episode(ep_id), json=given, headers=_if_match(if_match))
+        return parse(Episode, self._transport.call(call).json())
 
     def episode_status(self, ep_id: str) -> EpisodeStatus:
         return parse(EpisodeStatus, self._get(_episode(ep_id, "status")))
@@ -181,6 +189,20 @@ class Client:
 
     def imported_files(self, ep_id: str) -> list[ImportedFile]:
         return parse_each(ImportedFile, self._get(_episode(ep_id, "imports")), "files")
+
+    def erase(self, ep_id: str) -> Erasure:
+        """Erase everything of an episode, for good. The receipt is done when nothing more can turn up."""
+        return parse(Erasure, self._transport.call(Call("DELETE", _episode(ep_id))).json())
+
+    def erasure(self, erasure_id: str) -> Erasure:
+        return parse(Erasure, self._get(f"/v1/erasures/{quote(erasure_id, safe='')}"))
+
+    def trash(self, ep_id: str) -> TrashedEpisode:
+        """Hide an episode and cancel its jobs; it is erased once its time in the trash is over."""
+        return parse(TrashedEpisode, self._transport.call(Call("POST", f"{_episode(ep_id)}:trash")).json())
+
+    def restore(self, ep_id: str) -> Episode:
+        return parse(Episode, self._transport.call(Call("POST", f"{_episode(ep_id)}:restore")).json())
 
     def submit(
         self,
@@ -230,18 +252,34 @@ class Client:
     def job(self, job_id: str) -> Job:
         return parse(Job, self._get(_job(job_id)))
 
-    def jobs(self, *, ep_id: str | None = None, stage: str | None = None, active: bool = False) -> list[Job]:
+    def jobs(
+        self, *, ep_id: str | None = None, stage: str | None = None, active: bool = False
+    ) -> Iterator[Job]:
+        """The newest first."""
         params = {"ep_id": ep_id, "stage": stage, "active": _flag(active) if active else None}
         given = {name: value for name, value in params.items() if value is not None}
-        return parse_each(Job, self._get("/v1/jobs", given), "jobs")
+        return self._pages(Job, "/v1/jobs", "jobs", given)
+
+    def wait(self, job_id: str, *, timeout_s: float = math.inf) -> Job:
+        """The job once it has ended, or as it is after `timeout_s`."""
+        give_up_at = monotonic() + timeout_s
+        while True:
+            left_s = min(max(give_up_at - monotonic(), 0.0), _WAIT_S)
+            call = Call(
+                "POST", f"{_job(job_id)}:wait", params={"timeout_s": str(left_s)}, answer_within_s=2 * _WAIT_S
+            )
+            job = parse(Job, self._transport.call(call).json())
+            if job.has_ended or monotonic() >= give_up_at:
+                return job
 
     def why(self, job_id: str) -> Why:
         """What a job waits for, or why it ended, and the next step."""
         return parse(Why, self._get(f"{_job(job_id)}/why"))
 
-    def cancel(self, job_id: str) -> Job:
-        """The job, cancelled or about to be; one that has ended stays as it is."""
-        return parse(Job, self._transport.call(Call("POST", f"{_job(job_id)}:cancel")).json())
+    def cancel(self, job_id: str, *, if_match: str | None = None) -> Job:
+        """The job, cancelled or about to be; one that has ended stays as it is. `if_match`: as it was seen."""
+        call = Call("POST", f"{_job(job_id)}:cancel", headers=_if_match(if_match))
+        return parse(Job, self._transport.call(call).json())
 
     def logs(self, job_id: str, *, after_seq: int = 0, quiet: bool = True) -> Iterator[LogLine]:
         """The lines that a job has so far, in order; quietly, without the noisy ones."""
@@ -272,6 +310,15 @@ class Client:
         headers = {"Idempotency-Key": key or uuid4().hex}
         return parse(Job, self._transport.call(Call("POST", path, json=body, headers=headers)).json())
 
+    def _pages(self, cls: type[T], path: str, member: str, params: Mapping[str, str]) -> Iterator[T]:
+        token = ""
+        while True:
+            answer = self._get(path, {**params, "page_token": token} if token else params)
+            yield from parse_each(cls, answer, member)
+            token = str(answer.get("next_page_token") or "")
+            if not token:
+                return
+
     def _get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         return self._transport.call(Call("GET", path, params=params)).json()
 
@@ -282,6 +329,10 @@ def _episode(ep_id: str, *rest: str) -> str:
 
 def _job(job_id: str) -> str:
     return f"/v1/jobs/{quote(job_id, safe='')}"
+
+
+def _if_match(etag: str | None) -> dict[str, str] | None:
+    return None if etag is None else {"If-Match": f'"{etag}"'}
 
 
 def _flag(value: bool) -> str:

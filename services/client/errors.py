@@ -4,7 +4,8 @@ ClientError
 |-- ApiError          the API answered with a problem (RFC 9457)
 |-- ApiUnavailable    nothing answered, or nothing that could serve the call, within the retry time
 |-- UnexpectedAnswer  something answered that is not this API
-`-- InvalidAddress    a text that is no HTTP address
+|-- InvalidAddress    a text that is no HTTP address
+`-- InvalidCredentials  a token that no header can carry, a file that holds no authorities
 """
 
 from __future__ import annotations
@@ -52,6 +53,10 @@ class UnexpectedAnswer(ClientError):
 class InvalidAddress(ClientError):
     def __init__(self, address: str) -> None:
         super().__init__(f"{address!r} is no HTTP address")
+
+
+class InvalidCredentials(ClientError):
+    pass
 
 
 def error_of(response: httpx.Response) -> ApiError | UnexpectedAnswer:

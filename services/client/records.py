@@ -55,6 +55,35 @@ class Episode:
     container: str | None
     created_at: datetime
     media_info: MediaInfo | None = None
+    title: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    etag: str | None = None
+
+
+@dataclass(frozen=True)
+class TrashedEpisode:
+    """`purge_at`: when it is erased unless it is restored before; None: when somebody erases it."""
+
+    ep_id: str
+    episode_uid: str
+    trashed_at: datetime | None
+    purge_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """A receipt. `state` is `pending` while files or messages of the episode may still turn up, then `done`."""
+
+    erasure_id: str
+    state: str
+    ep_id_hash: str
+    requested_at: datetime
+    reason: str = "requested"
+    counts: dict[str, int] = field(default_factory=dict)
+    open_attempts: int = 0
+    unemptied_streams: tuple[str, ...] = ()
+    settled_at: datetime | None = None
+    done_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +159,7 @@ class Job:
     warnings: tuple[str, ...] = ()
     error: RunError | None = None
     stages: tuple[StageRun, ...] = ()
+    etag: str | None = None
 
     @property
     def has_ended(self) -> bool:

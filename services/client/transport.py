@@ -1,12 +1,14 @@
 """HTTP with patience: a call outlives a restart of the server.
 
 Every call of this API may be sent twice: reads and cancels change nothing by repetition, an upload is known by
-its digest, and what makes a job carries an idempotency key.
+its digest, what makes a job carries an idempotency key, and an edit says what is to be.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,10 +18,17 @@ from typing import IO, Any, BinaryIO
 import httpx
 
 from services.client.backoff import Backoff
-from services.client.errors import ApiUnavailable, InvalidAddress, UnexpectedAnswer, error_of
+from services.client.errors import (
+    ApiUnavailable,
+    InvalidAddress,
+    InvalidCredentials,
+    UnexpectedAnswer,
+    error_of,
+)
 
 # A proxy answers 502 and 504 while the server behind it restarts.
 _TRY_AGAIN = frozenset({502, 503, 504})
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 OnSent = Callable[[int, int], None]
 
@@ -58,7 +67,17 @@ class Answer:
 
 
 class Transport:
-    def __init__(self, base_url: str, timeout_s: float, retry_for_s: float, user_agent: str) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        timeout_s: float,
+        retry_for_s: float,
+        *,
+        user_agent: str,
+        token: str = "",
+        ca_file: Path | None = None,
+    ) -> None:
+        """Raises `InvalidAddress`, `InvalidCredentials`."""
         self.base_url = base_url.rstrip("/")
         self._timeout_s = timeout_s
         self._retry_for_s = retry_for_s
@@ -66,7 +85,8 @@ class Transport:
         self._http = httpx.Client(
             base_url=self.base_url,
             timeout=timeout_s,
-            headers={"User-Agent": user_agent.encode("ascii", errors="replace").decode()},
+            headers={"User-Agent": user_agent.encode("ascii", errors="replace").decode(), **_bearer(token)},
+            verify=_authorities(ca_file),
             trust_env=not _is_loopback(self.base_url),
         )
 
@@ -154,6 +174,21 @@ class _Reported:
             yield chunk
             if self._on_sent is not None:
                 self._on_sent(self._file.tell(), self._size_bytes)
+
+
+def _bearer(token: str) -> dict[str, str]:
+    if token and not _TOKEN.fullmatch(token):
+        raise InvalidCredentials("the token is not made of visible ASCII characters")
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _authorities(ca_file: Path | None) -> ssl.SSLContext | bool:
+    if ca_file is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except OSError as error:  # an SSLError is one
+        raise InvalidCredentials(f"{ca_file} holds no certificates in PEM: {error}") from error
 
 
 def _reason(error: httpx.RequestError) -> str:

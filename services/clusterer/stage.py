@@ -49,6 +49,7 @@ class _Result:
             "tracks_clustered": len(self.prototypes.track_ids),
             "unassigned_tracks": stats["unassigned_tracks"],
             "outlier_faces": int(self.prototypes.is_outlier.sum()),
+            "screen_time_s": round(sum(identity.screen_time_s for identity in self.cast.identities)),
         }
 
 

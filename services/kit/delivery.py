@@ -85,18 +85,20 @@ async def claim(
 ) -> ClaimReply:
     """Asks until there is an answer: without one nothing may run, and nothing is lost by waiting.
 
-    `on_turn` is called with each try, and says whether to go on.
+    `on_turn` is called after each try without an answer, and says whether to go on.
     """
     request = encode(ClaimRequest(task.task_id, attempt_id, worker_id))
     name, attributes = tracing.messaging("send", bus.CLAIM)
     with tracing.span(name, attributes, kind=SpanKind.PRODUCER):
         headers = tracing.headers() or None
-        while on_turn() and not delivery.is_expired:
+        while not delivery.is_expired:
             try:
                 reply = await delivery.nc.request(bus.CLAIM, request, bus.CLAIM_TIMEOUT_S, headers=headers)
                 return decode(ClaimReply, reply.data)
             except (NatsError, InvalidRequest) as error:
                 log.info("claim of %s: no answer yet (%s)", task.task_id, type(error).__name__)
+            if not on_turn():
+                break
             with suppress(NatsError):
                 await delivery.beat()
             await asyncio.sleep(_RETRY_S)

@@ -129,13 +129,18 @@ class ObjectStore:
         except NotFound:
             return
 
-    def delete_prefix(self, prefix: str) -> None:
-        """Everything below the prefix; in a directory also what a killed writer left half-written."""
-        for key in list(self.keys(prefix)):
+    def delete_prefix(self, prefix: str) -> int:
+        """Everything below the prefix; in a directory also what a killed writer left half-written.
+
+        The number of whole objects that went.
+        """
+        keys = list(self.keys(prefix))
+        for key in keys:
             self.delete(key)
         folder = self.local_path(prefix)
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+        return len(keys)
 
     def keys(self, prefix: str) -> Iterator[str]:
         try:

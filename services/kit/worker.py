@@ -24,6 +24,7 @@ from ulid import ULID
 from services.kit import bus, tracing
 from services.kit.attempt import (
     Attempt,
+    handed_back,
     in_daemon_thread,
     run_handler,
     scratch_folder,
@@ -151,12 +152,8 @@ class Worker:
         while not stop.is_set():
             self._looped_at = monotonic()
             delivery = await fetch_one(self._nc, queue)
-            if delivery is None:
-                continue
-            if stop.is_set():
-                await delivery.put_off()  # nobody has claimed it yet
-                return
-            await self._take(delivery, stop)
+            if delivery is not None:
+                await self._take(delivery, stop)
 
     async def _take(self, delivery: Delivery, stop: asyncio.Event) -> None:
         task = self._readable(delivery.message)
@@ -181,7 +178,10 @@ class Worker:
 
         reply = await claim(delivery, task, attempt_id, self._presence.worker_id, goes_on)
         tracing.note(decision=reply.decision)
-        if reply.decision is Decision.RUN:
+        if reply.decision is Decision.RUN and stop.is_set():
+            # It came while the worker was told to stop. Refused, the message would count as redelivered.
+            await hand_back(delivery, handed_back(task, attempt_id, self._presence.worker_id), self._turned)
+        elif reply.decision is Decision.RUN:
             await self._attempt_task(task, attempt_id, reply.generation, delivery, stop)
         elif reply.decision is Decision.WAIT:
             log.info("task %s: %s (%s)", task.task_id, reply.decision, reply.reason)

@@ -25,12 +25,15 @@ from services.orchestrator.database import Database
 from services.orchestrator.downloads import Downloads
 from services.orchestrator.endings import end_tasks
 from services.orchestrator.episodes import Episodes
+from services.orchestrator.eraser import Eraser
+from services.orchestrator.erasures import Erasures
 from services.orchestrator.feed import JobFeed
 from services.orchestrator.gauges import StateGauges
 from services.orchestrator.http_api import app as http_api
 from services.orchestrator.imports import Imports
 from services.orchestrator.inquiry import Inquiry
 from services.orchestrator.jobs import Jobs
+from services.orchestrator.keyed_hash import KeyedHash
 from services.orchestrator.log_retention import LogRetention
 from services.orchestrator.logbook import Logbook
 from services.orchestrator.markers import MarkerWriter
@@ -42,8 +45,10 @@ from services.orchestrator.reaper import Reaper, Silencer
 from services.orchestrator.records import Records
 from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.results import ResultConsumer
+from services.orchestrator.retention import Retention
 from services.orchestrator.settings import OrchestratorSettings
 from services.orchestrator.sources import Sources
+from services.orchestrator.stale_gauge import StaleGauge
 from services.orchestrator.successors import Successors
 from services.orchestrator.uploads import Uploads
 from services.orchestrator.watch import JobWatch
@@ -71,10 +76,18 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         assembler = UploadAssembler(database, store, episodes)
         outbound = Outbound(settings.outbound)
         sender = WebhookSender(database, outbound, settings.webhooks)
+        names = KeyedHash(database, settings.erasure.hash_key)
+        erasures = Erasures(database, names, settings.retention)
+        eraser = Eraser(nc, database, store, settings.erasure)
+
+        def on_job_ended() -> None:
+            silencer.wake()
+            eraser.wake()
+
         feed = JobFeed(
             settings.postgres.dsn,
             on_outbox=relay.wake,
-            on_job_ended=silencer.wake,
+            on_job_ended=on_job_ended,
             on_upload=assembler.wake,
             on_webhook=sender.wake,
         )
@@ -97,10 +110,13 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             LogRetention(database, settings.jobs.log_retention_days).run(),
             MarkerWriter(database, store).run(),
             ArtifactCollector(database, store, settings.jobs).run(),
+            eraser.run(),
+            Retention(database, store, erasures, names, settings.retention).run(),
             StateGauges(database).run(),
             sender.run(),
             assembler.run(),
             UploadCollector(database, uploads).run(),
+            StaleGauge(database, catalog).run(),
         ]
         core = _core(
             settings,
@@ -110,6 +126,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             episodes=episodes,
             uploads=uploads,
             outbound=outbound,
+            erasures=erasures,
             feed=feed,
             registry=registry,
             readiness=readiness,
@@ -126,6 +143,7 @@ def _core(
     episodes: Episodes,
     uploads: Uploads,
     outbound: Outbound,
+    erasures: Erasures,
     feed: JobFeed,
     registry: WorkerRegistry,
     readiness: Readiness,
@@ -138,6 +156,7 @@ def _core(
         uploads=uploads,
         webhooks=Webhooks(database, outbound, settings.webhooks),
         imports=Imports(database, store, settings.imports),
+        erasures=erasures,
         jobs=jobs,
         successors=Successors(database, jobs),
         records=records,

@@ -18,6 +18,7 @@ from services.kit.tracing import SpanKind
 from services.orchestrator.database import Database, Row, Transaction
 from services.orchestrator.events import append_event
 from services.orchestrator.lifecycle import TERMINAL, State
+from services.orchestrator.throughput import count_start
 from services.orchestrator.transitions import bury_task, move_job, move_run
 
 log = logging.getLogger(__name__)
@@ -114,6 +115,7 @@ async def _claim_locked(tx: Transaction, request: ClaimRequest, job: Row, run: R
         await move_run(tx, run, State.RUNNING)
     if job["state"] == State.QUEUED:
         await move_job(tx, job["job_id"], State.RUNNING)
+        count_start(tx, job["age_s"])
     if task["generation"] > 0:
         await _say_again(tx, request, run, task["generation"] + 1)
     claimed = await tx.last(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from services.kit.inference.catalog import Catalog
 from services.orchestrator.downloads import Downloads
 from services.orchestrator.episodes import Episodes
+from services.orchestrator.erasures import Erasures
 from services.orchestrator.imports import Imports
 from services.orchestrator.inquiry import Inquiry
 from services.orchestrator.jobs import Jobs
@@ -27,6 +28,7 @@ class Core:
     uploads: Uploads
     webhooks: Webhooks
     imports: Imports
+    erasures: Erasures
     jobs: Jobs
     successors: Successors
     records: Records

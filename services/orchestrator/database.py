@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import select
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import date, datetime
 from typing import Any
@@ -39,6 +39,11 @@ class Transaction:
         self._connection = connection
         self._pipeline = pipeline
         self._is_committed = False
+        self._after_commit: list[Callable[[], None]] = []
+
+    def after_commit(self, told: Callable[[], None]) -> None:
+        """`told` is called once what was written stands, and never if the transaction fails."""
+        self._after_commit.append(told)
 
     async def run(self, name: str, **parameters: Any) -> None:
         await self._ask(name, parameters)
@@ -66,6 +71,8 @@ class Transaction:
             self._is_committed = True
             await self._connection.execute("COMMIT")
             await self._pipeline.aclose()  # waits for what is left to be answered
+            for told in self._after_commit:
+                told()
 
     async def _ask(self, name: str, parameters: Mapping[str, Any]) -> AsyncCursor[DictRow]:
         return await self._connection.execute(queries()[name], _adapted(parameters))

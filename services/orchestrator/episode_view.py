@@ -8,6 +8,7 @@ from services.orchestrator.database import Row, as_json
 
 _FIELDS = (
     "ep_id", "episode_uid", "title", "labels", "filename", "sha256", "size_bytes", "container", "created_at",
+    "trashed_at", "purge_at", "media_removed_at",
 )  # fmt: skip
 
 

@@ -27,7 +27,6 @@ from services.orchestrator.preconditions import IfMatch, require_match
 from services.orchestrator.settings import MediaSettings
 
 _SNIFF_BYTES = 4096
-_LISTED = {"list": "episodes"}
 _EP_ID = re.compile(r"^[a-z0-9][a-z0-9._-]{0,127}$")
 
 
@@ -94,20 +93,26 @@ class Episodes:
             _read_async(path), filename=path.name, ep_id=ep_id, replace=replace, size_bytes=size_bytes
         )
 
-    async def get(self, ep_id: str) -> Row:
-        """Raises `NotFound`."""
+    async def get(self, ep_id: str, *, show_deleted: bool = False) -> Row:
+        """`show_deleted`: also while it is in the trash. Raises `NotFound`."""
         async with self._database.transaction() as tx:
-            row = await tx.one("current_episode", ep_id=ep_id)
-        if row is None:
+            row = await tx.one("named_episode", ep_id=ep_id)
+        if row is None or (row["trashed_at"] is not None and not show_deleted):
             raise NotFound(f"no episode {ep_id!r}")
         return row
 
-    async def page(self, page: PageRequest) -> Page[Row]:
-        """Of the current episodes, in the order of their names. Raises `InvalidRequest`, `InvalidPageToken`."""
-        begin = begin_after(page, _LISTED, parts=1)
+    async def page(self, page: PageRequest, *, show_deleted: bool = False) -> Page[Row]:
+        """Of the current episodes, in the order of their names; `show_deleted`: those in the trash too.
+
+        Raises `InvalidRequest`, `InvalidPageToken`.
+        """
+        query = {"list": "episodes", "show_deleted": show_deleted}
+        begin = begin_after(page, query, parts=1)
         after = begin[0] if begin else ""
-        rows = await self._database.read("list_episodes", after=after, limit=page.limit + 1)
-        return page_of(rows, page, _LISTED, lambda row: (row["ep_id"],))
+        rows = await self._database.read(
+            "list_episodes", after=after, limit=page.limit + 1, show_deleted=show_deleted
+        )
+        return page_of(rows, page, query, lambda row: (row["ep_id"],))
 
     async def edit(
         self, ep_id: str, edit: EpisodeEdit, *, update_mask: str = "", if_match: IfMatch = None
@@ -136,12 +141,15 @@ class Episodes:
     ) -> Registration:
         name = ep_id or default_ep_id(filename, stored.sha256)
         async with self._database.transaction() as tx:
-            known = await tx.one("current_episode", ep_id=name)
+            known = await tx.one("named_episode", ep_id=name)
+            if known is not None:
+                require_not_trashed(known)
+            if known is None and not stored.key.startswith(f"{episode_uid}/"):
+                raise _changed_meanwhile(name)  # it was on its way to an episode that was erased
             if known is not None and known["media_uri"] is None:
                 return await self._attach(tx, known, stored, container, filename)
             if known is not None and known["sha256"] == stored.sha256:
-                await asyncio.to_thread(self._store.delete, stored.key)
-                return Registration(known, is_new=False)
+                return await self._same_again(tx, known, stored)
             if known is not None and not replace:
                 raise Conflict(
                     f"episode {name} already exists with other content",
@@ -163,12 +171,23 @@ class Episodes:
             await announce_episode(tx, row)
         return Registration(row, is_new=True)
 
+    async def _same_again(self, tx: Transaction, known: Row, stored: StoredObject) -> Registration:
+        """The bytes are there already, or are wanted again where they were no longer kept."""
+        if known["media_removed_at"] is not None:
+            key = f"{known['episode_uid']}/media/{ULID()}"
+            await asyncio.to_thread(self._store.copy, stored.key, key)
+            known = await tx.one("put_media_back", episode_uid=known["episode_uid"], media_uri=key) or known
+        await asyncio.to_thread(self._store.delete, stored.key)
+        return Registration(known, is_new=False)
+
     async def _media_key(self, episode_uid: str, ep_id: str | None) -> str:
         """An imported episode that has no video gets it below its own prefix."""
         known = None
         if ep_id is not None:
             async with self._database.transaction() as tx:
-                known = await tx.one("current_episode", ep_id=ep_id)
+                known = await tx.one("named_episode", ep_id=ep_id)
+        if known is not None:
+            require_not_trashed(known)
         if known is None or known["media_uri"] is not None:
             return f"{episode_uid}/media/source"
         return f"{known['episode_uid']}/media/{episode_uid}"
@@ -189,9 +208,22 @@ class Episodes:
                 container=container,
             )
         if row is None:
-            raise Conflict(f"episode {known['ep_id']} was changed meanwhile", hint="upload again")
+            raise _changed_meanwhile(known["ep_id"])
         await announce_episode(tx, row)
         return Registration(row, is_new=True)
+
+
+def require_not_trashed(episode: Row) -> None:
+    """Raises `Conflict`."""
+    if episode["trashed_at"] is not None:
+        raise Conflict(
+            f"episode {episode['ep_id']} is in the trash",
+            hint="restore it, or erase it, or choose another ep_id",
+        )
+
+
+def _changed_meanwhile(ep_id: str) -> Conflict:
+    return Conflict(f"episode {ep_id} was changed meanwhile", hint="upload again")
 
 
 class _Sniffer:

@@ -18,7 +18,7 @@ from ulid import ULID
 from services.kit.errors import DamagedFile, InvalidRequest, NotFound, ScreenalyticsError, SystemUnavailable
 from services.kit.object_store import ObjectStore, StoredObject
 from services.orchestrator.database import Database, Row, Transaction
-from services.orchestrator.episodes import require_ep_id
+from services.orchestrator.episodes import require_ep_id, require_not_trashed
 from services.orchestrator.older_check import Checked, check_file
 from services.orchestrator.older_files import OLDER_FILES, OlderFile
 from services.orchestrator.settings import ImportsSettings
@@ -86,7 +86,8 @@ class Imports:
         while True:
             try:
                 async with self._database.transaction() as tx:
-                    row = await tx.one("current_episode", ep_id=ep_id) or await _insert_without_media(tx, ep_id)
+                    row = await tx.one("named_episode", ep_id=ep_id) or await _insert_without_media(tx, ep_id)
+                    require_not_trashed(row)
                     return str(row["episode_uid"])
             except psycopg.errors.UniqueViolation:
                 continue  # another import has just made it
@@ -103,7 +104,8 @@ class Imports:
         """The row names the new object only if the content is new; the object that it no longer names goes."""
         async with self._database.transaction() as tx:
             place = {"episode_uid": episode_uid, "run_key": run_key, "file_name": file.name}
-            await tx.run("lock_episode", episode_uid=episode_uid)
+            if await tx.one("lock_episode", episode_uid=episode_uid) is None:
+                raise NotFound("the episode was erased meanwhile", hint="import its files again")
             known = await tx.one("imported_file", **place)
             is_same = known is not None and known["sha256"] == stored.sha256
             row = await tx.one(

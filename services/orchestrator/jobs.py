@@ -119,6 +119,8 @@ class Jobs:
         try:
             async with self._database.transaction() as tx:
                 return await self._insert(tx, request, planned, warnings, submitted_by, origin)
+        except psycopg.errors.ForeignKeyViolation as error:
+            raise NotFound(f"episode {request.ep_id} was erased meanwhile") from error
         except psycopg.errors.UniqueViolation as error:
             if known := await self._answered(request, origin):
                 return known
@@ -192,6 +194,11 @@ class Jobs:
             raise Conflict(
                 f"episode {request.ep_id} was imported and has no video",
                 hint=f"upload its video under the same name: screenalytics run VIDEO --ep-id {request.ep_id}",
+            )
+        if episode["media_removed_at"] is not None and Stage.DETECT_TRACK in request.stages:
+            raise Conflict(
+                f"the video of episode {request.ep_id} is no longer kept",
+                hint="upload the same video once more, or submit a later stage alone",
             )
         return episode
 

@@ -1,4 +1,4 @@
-"""Forgets log lines, last words of attempts and what webhooks were told, past the age that the setting allows."""
+"""Forgets log lines, last words of attempts and what webhooks were told, past an age that is a setting."""
 
 from __future__ import annotations
 

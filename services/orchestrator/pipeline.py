@@ -15,6 +15,7 @@ from services.orchestrator.lifecycle import State
 from services.orchestrator.profiles import affecting_output
 from services.orchestrator.settings import JobsSettings
 from services.orchestrator.taskgraph import NewTask, first_task
+from services.orchestrator.throughput import count_work
 from services.orchestrator.transitions import add_tasks, artifact_ref, inputs_for, move_job, move_run
 
 
@@ -45,6 +46,7 @@ class Pipeline:
         is_empty = counts.get(STAGES[Stage(run["stage"])].zero_rows_count, 0) == 0
         await tx.run("record_run_outcome", run_id=run["run_id"], counts=counts, zero_rows=is_empty)
         await move_run(tx, run, State.SUCCEEDED)
+        count_work(tx, Stage(run["stage"]), episode, counts)
         await self._after(tx, job, run, episode, is_empty=is_empty)
 
     async def _reuse(self, tx: Transaction, job: Row, run: Row, episode: Row, equal: Row) -> None:

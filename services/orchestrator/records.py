@@ -155,7 +155,8 @@ class Records:
         async with self._database.transaction() as tx:
             runs = await tx.all("current_runs", episode_uid=episode["episode_uid"])
             rows = await tx.all("artifacts_of_runs", run_ids=[run["run_id"] for run in runs])
-        return [{**row, "source": "run"} for row in rows if row["kind"] not in _SEGMENT_KINDS]
+        kept = (row for row in rows if row["removed_at"] is None and row["kind"] not in _SEGMENT_KINDS)
+        return [{**row, "source": "run"} for row in kept]
 
     def _artifact_shown(self, row: Row) -> dict[str, Any]:
         path = self._store.local_path(row["uri"])

@@ -149,6 +149,7 @@ class ResultConsumer:
         async with self._database.transaction() as tx:
             seen = await _look(tx, result)
             if seen is None:
+                await tx.run("close_erased_attempt", attempt_id=result.attempt_id)
                 return _fenced("unknown", result)
             if seen.attempt["state"] not in _UNSETTLED:
                 return Verdict.DUPLICATE

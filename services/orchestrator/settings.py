@@ -108,6 +108,31 @@ class JobsSettings(Group):
     collect_after_s: float = Field(default=3_600.0, ge=0)
 
 
+class ErasureSettings(Group):
+    """`settle_s`: how long a receipt stays pending after the last attempt at the episode was closed.
+
+    `hash_key`: for the hashes of names in receipts; without it one is made and kept in Postgres.
+    """
+
+    settle_s: float = Field(default=20.0, ge=0)
+    hash_key: str = Field(default="", repr=False)
+
+
+class RetentionSettings(Group):
+    """Days for which each kind of data is kept; 0 keeps it until it is erased by hand.
+
+    Log lines have `jobs.log_retention_days`.
+    """
+
+    trash_days: float = Field(default=30.0, ge=0)
+    episodes_days: float = Field(default=0.0, ge=0)
+    videos_days: float = Field(default=0.0, ge=0)
+    faces_days: float = Field(default=0.0, ge=0)
+    events_days: float = Field(default=0.0, ge=0)
+    dead_letters_days: float = Field(default=0.0, ge=0)
+    receipts_days: float = Field(default=0.0, ge=0)
+
+
 class OrchestratorSettings(ServiceSettings):
     postgres: PostgresSettings
     http: HttpSettings = HttpSettings()
@@ -120,3 +145,5 @@ class OrchestratorSettings(ServiceSettings):
     disk: DiskSettings = DiskSettings()
     routes: RoutesSettings = RoutesSettings()
     jobs: JobsSettings = JobsSettings()
+    erasure: ErasureSettings = ErasureSettings()
+    retention: RetentionSettings = RetentionSettings()

@@ -22,9 +22,10 @@ from services.kit.stages import STAGES, Stage
 from services.orchestrator.announcements import announce_dead_task, announce_job, announce_run
 from services.orchestrator.database import Row, Transaction
 from services.orchestrator.events import append_event
-from services.orchestrator.lifecycle import ACTIVE, State
+from services.orchestrator.lifecycle import ACTIVE, TERMINAL, State
 from services.orchestrator.settings import JobsSettings
 from services.orchestrator.taskgraph import NewTask
+from services.orchestrator.throughput import count_end
 
 
 async def move_job(tx: Transaction, job_id: str, state: State, *, error: tuple[str, str] | None = None) -> None:
@@ -33,6 +34,8 @@ async def move_job(tx: Transaction, job_id: str, state: State, *, error: tuple[s
     payload = {"state": state, "reason": message or ""}
     await append_event(tx, job_id, "state", payload)
     await announce_job(tx, job_id, state)
+    if state in TERMINAL:
+        count_end(tx, state, code)
 
 
 async def move_run(
@@ -86,7 +89,7 @@ async def cancel_job(tx: Transaction, job: Row) -> None:
 
 
 async def inputs_for(tx: Transaction, episode_uid: str, stage: Stage) -> tuple[list[ArtifactRef], set[Stage]]:
-    """(what the stage would read now, the stages whose output is missing for it)."""
+    """(what the stage would read now, the stages whose output is missing for it, or no longer kept)."""
     wanted = set(STAGES[stage].inputs)
     if not wanted:
         return [], set()
@@ -95,7 +98,8 @@ async def inputs_for(tx: Transaction, episode_uid: str, stage: Stage) -> tuple[l
     run_ids = [current[s]["run_id"] for s in producers if s in current]
     rows = await tx.all("artifacts_of_runs", run_ids=run_ids) if run_ids else []
     refs = [artifact_ref(row) for row in rows if row["kind"] in wanted]
-    return refs, {s for s in producers if s not in current}
+    removed = {Stage(row["stage"]) for row in rows if row["kind"] in wanted and row["removed_at"] is not None}
+    return refs, {s for s in producers if s not in current} | removed
 
 
 def artifact_ref(row: Row) -> ArtifactRef:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from time import monotonic
 from typing import Any
 
+from services.kit.errors import NotFound
 from services.orchestrator.database import Row
 from services.orchestrator.feed import JobFeed
 from services.orchestrator.lifecycle import TERMINAL
@@ -59,14 +60,20 @@ class JobWatch:
     async def events(self, job_id: str, *, after: int) -> AsyncIterator[JobEvent | None]:
         """Events with a `seq` above `after`, progress between them, and `end` when the job has ended.
 
-        None now and then while there is nothing to tell. Raises `NotFound` at the first step.
+        None now and then while there is nothing to tell. Raises `NotFound` at the first step; a job that is
+        erased, or put into the trash, while it is watched ends as `gone`.
         """
         shown: dict[str, Any] = {}
+        await self._records.has_ended(job_id)
         with self._feed.watching(job_id) as woken:
             while True:
                 woken.clear()
                 # The job is read before its events: once it has ended, no event can follow those read now.
-                job = await self._records.job(job_id)
+                try:
+                    job = await self._records.job(job_id)
+                except NotFound:
+                    yield JobEvent(EventKind.END, {"state": "gone"})
+                    return
                 rows = await self._records.events(job_id, after=after)
                 for row in rows:
                     after = row["seq"]

@@ -13,6 +13,7 @@ from chaos.load import Users
 from chaos.system import ChaosSystem
 from crash_storm import Storm
 
+from services.kit import bus
 from services.kit.stages import Stage
 from tests.chaos.conftest import SCALE, Begin, assert_exact, finished
 from tests.sizes import IS_FULL, sized
@@ -75,6 +76,19 @@ async def test_a_drain_counts_no_attempt_and_kills_no_task(begin: Begin) -> None
         assert counted == []
         assert {row["state"] for row in states} <= {"succeeded", "handed_back"}
         assert await audit.rows(system.dsn, "SELECT 1 FROM dead_letters") == []
+        assert await _redelivered(system) == 0
+
+
+async def _redelivered(system: ChaosSystem) -> int:
+    """Deliveries of tasks beyond the first of each message."""
+    nc = await bus.connect(system.nats_url, name="test")
+    try:
+        js = nc.jetstream()
+        published = (await js.stream_info(bus.TASKS_STREAM)).state.last_seq
+        consumers = await js.consumers_info(bus.TASKS_STREAM)
+    finally:
+        await nc.close()
+    return sum(c.delivered.consumer_seq for c in consumers if c.delivered) - published
 
 
 async def test_a_crash_at_any_statement_between_fetch_and_acknowledgement_changes_nothing(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,22 +58,43 @@ class Scraping:
         found: set[str] = set()
         for target in self.ask("targets/metadata", match_target='{job="here"}'):
             name, kind = target["metric"], target["type"]
-            suffixes = ("_bucket", "_sum", "_count") if kind == "histogram" else ("",)
-            found |= {name + suffix for suffix in suffixes if name.startswith("screenalytics_")}
+            # In OpenMetrics a counter is declared without the suffix of its series.
+            suffixes = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("_total",)}.get(kind, ("",))
+            found |= {name.removesuffix(s) + s for s in suffixes if name.startswith("screenalytics_")}
         return found
+
+    def rule_faults(self, wait: Callable[[float], bool]) -> dict[str, str]:
+        """Why rules could not be evaluated, by their names, once each was."""
+        for _ in range(_TRIES):
+            rules = [rule for group in self.ask("rules")["groups"] for rule in group["rules"]]
+            if all(rule["health"] != "unknown" for rule in rules):
+                return {rule["name"]: rule["lastError"] for rule in rules if rule["health"] != "ok"}
+            wait(0.1)
+        raise AssertionError("not every rule was evaluated")
+
+    def traces_of(self, series: str) -> set[str]:
+        """Ids of the traces that exemplars of the series name."""
+        found = self.ask("query_exemplars", query=series, start="0", end=str(time.time() + 1))
+        return {one["labels"]["trace_id"] for group in found for one in group["exemplars"]}
 
 
 @contextmanager
-def prometheus(targets: list[str], folder: Path) -> Iterator[Scraping]:
-    """Scrapes each second until the block ends."""
+def prometheus(targets: list[str], folder: Path, rules: Sequence[Path] = ()) -> Iterator[Scraping]:
+    """Scrapes and evaluates each second until the block ends."""
     (port,) = choose_ports(1)
     config = folder / "prometheus.yaml"
     job = {"job_name": "here", "static_configs": [{"targets": targets}]}
-    config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}))
+    settings = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "scrape_configs": [job],
+        "rule_files": [str(path) for path in rules],
+    }
+    config.write_text(yaml.safe_dump(settings))
     argv = (
         required_tool("prometheus"),
         f"--config.file={config}",
         f"--storage.tsdb.path={folder / 'tsdb'}",
+        "--enable-feature=exemplar-storage",
         f"--web.listen-address={LOOPBACK}:{port}",
     )
     with (folder / "prometheus.log").open("ab") as log:

@@ -18,8 +18,8 @@ from services.kit.telemetry import WorkerMetrics
 from tests.chart.helm import CHART, rendered
 from tests.conftest import REPOSITORY, required_tool
 
-RULES = CHART / "files" / "rules.yaml"
-GROUPS: list[dict[str, Any]] = yaml.safe_load(RULES.read_text())["groups"]
+RULES = [CHART / "files" / name for name in ("rules.yaml", "slos.yaml")]
+GROUPS: list[dict[str, Any]] = [group for path in RULES for group in yaml.safe_load(path.read_text())["groups"]]
 ALERTS = {rule["alert"]: rule for group in GROUPS for rule in group["rules"] if "alert" in rule}
 RECORDED = {rule["record"] for group in GROUPS for rule in group["rules"] if "record" in rule}
 # Series that others export, with their exporter.
@@ -68,6 +68,20 @@ def runs(**outcomes: int) -> Series:
     return {RUNS % (pod, outcome): f"{n}x60" for pod in "ab" for outcome, n in outcomes.items()}
 
 
+def ended(**pace: int) -> Series:
+    """So many jobs a minute, all of one replica."""
+    name = 'screenalytics_jobs_ended_total{namespace="m", pod="a", outcome="%s"}'
+    return {name % outcome: f"0+{count}x1900" for outcome, count in pace.items()}
+
+
+def started(*, in_time: int, late: int) -> Series:
+    series = "screenalytics_job_start_seconds"
+    return {
+        f'{series}_bucket{{namespace="m", le="300.0"}}': f"0+{in_time}x1900",
+        f'{series}_count{{namespace="m"}}': f"0+{in_time + late}x1900",
+    }
+
+
 CASES = {
     "ScreenalyticsProviderMismatch": Case(
         "20m",
@@ -104,6 +118,17 @@ CASES = {
         {ANSWERS % "2xx": "0+97x90", ANSWERS % "5xx": "0+3x90"},
         {ANSWERS % "2xx": "0+999x90", ANSWERS % "5xx": "0+1x90"},
     ),
+    "ScreenalyticsApiErrorBudgetSlow": Case(
+        "30h",
+        {ANSWERS % "2xx": "0+995x1900", ANSWERS % "5xx": "0+5x1900"},
+        {ANSWERS % "2xx": "0+9999x1900", ANSWERS % "5xx": "0+5x1900"},
+    ),
+    "ScreenalyticsStartTimeBudget": Case("70m", started(in_time=1, late=9), started(in_time=8, late=2)),
+    "ScreenalyticsStartTimeBudgetSlow": Case("30h", started(in_time=8, late=2), started(in_time=98, late=2)),
+    "ScreenalyticsJobSuccessBudget": Case("70m", ended(succeeded=8, failed=2), ended(succeeded=10, refused=9)),
+    "ScreenalyticsJobSuccessBudgetSlow": Case(
+        "30h", ended(succeeded=95, failed=5), ended(succeeded=999, failed=5)
+    ),
     "ScreenalyticsOrchestratorAbsent": Case(
         "10m", {"screenalytics_tasks": "1x60"}, {'screenalytics_outbox_rows{pod="a"}': "0x60"}
     ),
@@ -118,7 +143,7 @@ def _written(folder: Path, series: Series, at: str, name: str, *, fires: bool) -
     """A test of promtool's own; that an alert fires is looked for by name alone, in the series `ALERTS`."""
     query = f'count(ALERTS{{alertname="{name}", alertstate="firing"}}) or vector(0)'
     test = {
-        "rule_files": [str(RULES)],
+        "rule_files": [str(path) for path in RULES],
         "evaluation_interval": "1m",
         "tests": [
             {
@@ -153,7 +178,7 @@ def test_an_alert_fires_when_it_should_and_is_silent_when_it_should_not(name: st
 
 def test_promtool_accepts_the_rules() -> None:
     done = subprocess.run(
-        [required_tool("promtool"), "check", "rules", "--lint-fatal", str(RULES)],
+        [required_tool("promtool"), "check", "rules", "--lint-fatal", *map(str, RULES)],
         capture_output=True,
         text=True,
         check=False,

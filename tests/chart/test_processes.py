@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from services.local.nats import EmbeddedNats
+from services.local.ports import LOOPBACK
 from services.local.postgres import EmbeddedPostgres
 from tests.chart.helm import Document, Rendered, merged, render, values_of
 from tests.chart.machine import Machine
 from tests.chart.prometheus import prometheus
-from tests.chart.test_dashboards import ALL, OTHERS, series_in
+from tests.chart.test_alerts import RULES
+from tests.chart.test_dashboards import ALL, OTHERS, UNSEEN, series_in
+from tests.otlp import Receiver, receiving
 
 # The trial servers' images are others'; everything of ours runs, with models by way of the store.
 VALUES = merged(
@@ -21,6 +24,7 @@ VALUES = merged(
     {
         "models": {"source": "store", "fill": {"enabled": True, "existingClaim": "models"}},
         "workerDefaults": {"settings": {"log": {"level": "INFO"}}},
+        "traces": {"endpoint": "http://collector:4317"},
     },
 )
 TRIAL = "demo-screenalytics-trial"
@@ -31,7 +35,13 @@ def pods_of(rendered: Rendered, kind: str) -> dict[str, Document]:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, models_dir: Path) -> Iterator[Machine]:
+def collector() -> Iterator[tuple[Receiver, int]]:
+    with receiving() as (receiver, port):
+        yield receiver, port
+
+
+@pytest.fixture
+def machine(tmp_path: Path, models_dir: Path, collector: tuple[Receiver, int]) -> Iterator[Machine]:
     with (
         EmbeddedPostgres.running(tmp_path / "postgres") as postgres,
         EmbeddedNats.running(tmp_path / "nats") as nats,
@@ -42,6 +52,7 @@ def machine(tmp_path: Path, models_dir: Path) -> Iterator[Machine]:
             root=tmp_path,
             secrets={(f"{TRIAL}-postgres", "dsn"): postgres.dsn, (f"{TRIAL}-nats", "url"): nats.url},
             claims={f"{TRIAL}-store": tmp_path / "store", "models": models_dir},
+            addresses={"collector:4317": f"{LOOPBACK}:{collector[1]}"},
         )
         try:
             yield made
@@ -50,7 +61,9 @@ def machine(tmp_path: Path, models_dir: Path) -> Iterator[Machine]:
 
 
 @pytest.mark.timeout(600)
-def test_the_rendered_commands_are_a_system_that_passes_the_charts_own_test(machine: Machine) -> None:
+def test_the_rendered_commands_are_a_system_that_passes_the_charts_own_test(
+    machine: Machine, collector: tuple[Receiver, int]
+) -> None:
     rendered, wait = machine.rendered, threading.Event().wait
     for name, pod in pods_of(rendered, "Job").items():
         machine.run(name, pod, pod["spec"]["containers"][0])
@@ -66,10 +79,15 @@ def test_the_rendered_commands_are_a_system_that_passes_the_charts_own_test(mach
     ((test, pod),) = pods_of(rendered, "Pod").items()
     said = machine.run(test, pod, pod["spec"]["containers"][0])
     assert "every stage ran on cpu; 2 identities" in said
-    with prometheus(machine.scrape_targets(), machine.root) as scraping:
+    with prometheus(machine.scrape_targets(), machine.root, RULES) as scraping:
         assert "screenalytics_gpu_busy_seconds_total" in scraping.names(wait)  # a worker's, declared even at 0
-        missing = {name for text in ALL for name in series_in(text)} - set(OTHERS) - scraping.names(wait)
-        assert missing == set(), "a panel names a series that the running system does not export"
+        shown, exported = {name for text in ALL for name in series_in(text)}, scraping.names(wait)
+        assert shown - set(OTHERS) - exported == set(), "a panel names what the running system does not export"
+        assert exported - shown - set(UNSEEN) == set(), "a series stands neither on a panel nor in the list"
+        assert scraping.rule_faults(wait) == {}
+        traces = scraping.traces_of("screenalytics_worker_task_duration_seconds_bucket")
+        assert traces
+        collector[0].until(lambda spans: traces <= {span.trace_id for span in spans})
         faults = {text: fault for text in ALL if (fault := scraping.fault(text)) is not None}
         assert faults == {}
     assert machine.stop() == dict.fromkeys(deployments, 0)

@@ -25,7 +25,10 @@ from services.kit.stages import STAGES, Stage
 from services.orchestrator.claims import ClaimDesk
 from services.orchestrator.database import Database
 from services.orchestrator.episodes import Episodes
+from services.orchestrator.eraser import Eraser
+from services.orchestrator.erasures import Erasures
 from services.orchestrator.jobs import JobKind, JobRequest, Jobs
+from services.orchestrator.keyed_hash import KeyedHash
 from services.orchestrator.logbook import Logbook
 from services.orchestrator.markers import MarkerWriter
 from services.orchestrator.outbox import OutboxRelay
@@ -80,6 +83,8 @@ class Parts:
     episodes: Episodes
     logbook: Logbook
     markers: MarkerWriter
+    erasures: Erasures
+    eraser: Eraser
 
     @classmethod
     def of(cls, database: Database, nc: Client, store_dir: Path, **groups: Any) -> Parts:
@@ -101,6 +106,8 @@ class Parts:
             episodes=Episodes(database, store, settings.media, settings.disk),
             logbook=Logbook(nc, database),
             markers=MarkerWriter(database, store),
+            erasures=Erasures(database, KeyedHash(database, settings.erasure.hash_key), settings.retention),
+            eraser=Eraser(nc, database, store, settings.erasure),
         )
 
     def limited(self, **groups: Any) -> Parts:

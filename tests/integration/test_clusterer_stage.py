@@ -193,7 +193,9 @@ def test_people_who_come_back_are_one_identity(studio):
         "unassigned_tracks": 0,
         "brief_identities": 0,
     }
-    assert done.counts == {"identities": 3, "tracks_clustered": 4, "unassigned_tracks": 0, "outlier_faces": 0}
+    assert done.counts == {
+        "identities": 3, "tracks_clustered": 4, "unassigned_tracks": 0, "outlier_faces": 0, "screen_time_s": 29,
+    }  # fmt: skip
 
 
 def test_every_output_is_stored_under_its_schema_and_digest(studio):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -20,7 +21,9 @@ from services.client import (
     ApiError,
     ApiUnavailable,
     Client,
+    ClientSettings,
     InvalidAddress,
+    InvalidCredentials,
     LogLine,
     Overrides,
     StateChange,
@@ -49,7 +52,7 @@ class ScriptedApi:
         self._answers: dict[tuple[str, str], list[Any]] = {}
         self.requests: list[tuple[Request, bytes]] = []
         self.app = FastAPI()
-        self.app.add_route("/{path:path}", self._serve, methods=["GET", "POST"])
+        self.app.add_route("/{path:path}", self._serve, methods=["GET", "POST", "PATCH"])
 
     def on(self, method: str, path: str, *answers: Any) -> None:
         self._answers[method, path] = list(answers)
@@ -103,8 +106,8 @@ def log(seq: int, message: str) -> tuple[str, dict[str, Any]]:
 
 
 @contextmanager
-def serving(app: FastAPI, listener: socket.socket) -> Iterator[None]:
-    config = uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+def serving(app: FastAPI, listener: socket.socket, **tls: Any) -> Iterator[None]:
+    config = uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1, **tls)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -317,3 +320,83 @@ def test_a_watch_reports_a_server_that_stays_away(api: ScriptedApi, client: Clie
     api.on("GET", "/v1/jobs/j1", lambda: problem(502, "bad-gateway", "gone"))
     with Client(url, retry_for_s=0.2) as hasty, pytest.raises(ApiUnavailable, match="gone"):
         list(hasty.watch("j1"))
+
+
+def test_a_list_is_read_page_by_page_and_no_further_than_it_is_wanted(api: ScriptedApi, client: Client) -> None:
+    first = {"jobs": [JOB, JOB | {"job_id": "j2"}], "next_page_token": "t1"}
+    api.on("GET", "/v1/jobs", first, {"jobs": [JOB | {"job_id": "j3"}], "next_page_token": ""})
+    jobs = client.jobs(ep_id="e1")
+    assert next(jobs).job_id == "j1"
+    assert len(api.requests) == 1
+    assert [job.job_id for job in jobs] == ["j2", "j3"]
+    queries = [dict(request.query_params) for request, _ in api.requests]
+    assert queries == [{"ep_id": "e1"}, {"ep_id": "e1", "page_token": "t1"}]
+
+
+def test_a_wait_goes_on_until_the_job_has_ended(api: ScriptedApi, client: Client) -> None:
+    api.on(
+        "POST",
+        "/v1/jobs/j1:wait",
+        JOB,
+        lambda: problem(503, "system-unavailable", "restarting"),
+        JOB | {"state": "failed"},
+    )
+    assert client.wait("j1").state == "failed"
+    assert len(api.requests) == 3
+
+
+def test_a_wait_ends_at_its_timeout(api: ScriptedApi, client: Client) -> None:
+    api.on("POST", "/v1/jobs/j1:wait", JOB)
+    assert client.wait("j1", timeout_s=0).state == "running"
+    (request, _) = api.requests[0]
+    assert request.query_params["timeout_s"] == "0.0"
+
+
+def test_an_edit_names_what_it_changes_and_what_it_has_seen(api: ScriptedApi, client: Client) -> None:
+    api.on("PATCH", "/v1/episodes/e1", EPISODE | {"title": "Pilot", "labels": {}, "etag": "u1.2"})
+    edited = client.update_episode("e1", title="Pilot", if_match="u1.1")
+    assert (edited.title, edited.etag) == ("Pilot", "u1.2")
+    ((request, body),) = api.requests
+    assert (json.loads(body), request.headers["if-match"]) == ({"title": "Pilot"}, '"u1.1"')
+
+
+def test_a_token_is_sent_as_a_bearers(api: ScriptedApi, client: Client) -> None:
+    api.on("GET", "/v1/workers", {"workers": []})
+    client.workers()
+    with Client(client.base_url, token="sa_secret") as trusted:
+        trusted.workers()
+    assert [r.headers.get("authorization") for r, _ in api.requests] == [None, "Bearer sa_secret"]
+
+
+def test_credentials_that_cannot_be_used_are_refused_without_telling_them(tmp_path: Path) -> None:
+    with pytest.raises(InvalidCredentials) as caught:
+        Client("http://127.0.0.1:1", token="a\nb")
+    assert "a\nb" not in str(caught.value)
+    (tmp_path / "ca.pem").write_text("no certificate")
+    for path in (tmp_path / "ca.pem", tmp_path / "nobody.pem"):
+        with pytest.raises(InvalidCredentials, match="PEM"):
+            Client("https://127.0.0.1:1", ca_file=path)
+
+
+def test_the_authorities_of_a_file_are_trusted_and_no_others(api: ScriptedApi, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
+    api.on("GET", "/v1/workers", {"workers": []})
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        with serving(api.app, listener, ssl_certfile=str(tmp_path / "server.pem")):
+            with Client(url, ca_file=tmp_path / "ca.pem") as client:
+                assert client.workers() == []
+            with Client(url, retry_for_s=0) as stranger, pytest.raises(ApiUnavailable, match="certificate"):
+                stranger.workers()
+
+
+def test_the_environment_of_a_program_brings_token_and_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCREENALYTICS_CLIENT__TOKEN", "sa_secret")
+    monkeypatch.setenv("SCREENALYTICS_CLIENT__CA_FILE", "/etc/ca.pem")
+    known = ClientSettings().client
+    assert known.token is not None
+    assert (known.token.get_secret_value(), known.ca_file) == ("sa_secret", Path("/etc/ca.pem"))
+    assert "sa_secret" not in repr(known)

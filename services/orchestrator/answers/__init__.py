@@ -19,6 +19,7 @@ from services.orchestrator.answers.episodes import (
     MediaInfo,
     PhaseStatus,
 )
+from services.orchestrator.answers.erasures import ErasureReceipt, TrashedEpisode
 from services.orchestrator.answers.jobs import (
     DeadLetter,
     DeadLetterList,
@@ -62,6 +63,7 @@ __all__ = [
     "Episode",
     "EpisodeList",
     "EpisodeStatus",
+    "ErasureReceipt",
     "ExportList",
     "Identity",
     "IdentityList",
@@ -82,6 +84,7 @@ __all__ = [
     "Progress",
     "RunError",
     "StageRun",
+    "TrashedEpisode",
     "Upload",
     "UploadError",
     "Webhook",

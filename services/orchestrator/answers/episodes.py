@@ -33,7 +33,10 @@ class MediaInfo(BaseModel):
 
 
 class Episode(BaseModel):
-    """`media_info` is known once the detector has planned the video; an imported episode may have no video."""
+    """`media_info` is known once the detector has planned the video; an imported episode may have no video.
+
+    `purge_at`: when an episode in the trash is erased. `media_removed_at`: since when its video is not kept.
+    """
 
     ep_id: str
     episode_uid: str
@@ -44,6 +47,9 @@ class Episode(BaseModel):
     size_bytes: int | None
     container: ContainerFormat | None
     created_at: Time
+    trashed_at: Time | None
+    purge_at: Time | None
+    media_removed_at: Time | None
     media_info: MediaInfo | None
     etag: Tag
 

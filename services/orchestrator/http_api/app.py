@@ -9,6 +9,7 @@ from services.orchestrator.core import Core
 from services.orchestrator.http_api import (
     description,
     episodes,
+    erasures,
     imports,
     jobs,
     problems,
@@ -38,6 +39,7 @@ def build(core: Core) -> FastAPI:
     description.install(api)
     api.include_router(episodes.routes(core.episodes, core.sources, core.records, core.downloads))
     api.include_router(uploads.routes(core.uploads))
+    api.include_router(erasures.routes(core.erasures))
     api.include_router(imports.routes(core.episodes, core.imports))
     api.include_router(jobs.routes(core.jobs, core.successors, core.records, core.inquiry, core.watch))
     api.include_router(webhooks.routes(core.webhooks))

@@ -64,17 +64,18 @@ def routes(episodes: Episodes, sources: Sources, records: Records, downloads: Do
         return episode_shown(done.episode)
 
     @router.get("", response_model=answers.EpisodeList)
-    async def list_episodes(page: Pages) -> dict[str, Any]:
-        """By name, page by page."""
-        found = await episodes.page(page)
+    async def list_episodes(page: Pages, show_deleted: bool = False) -> dict[str, Any]:
+        """By name, page by page; `show_deleted`: those in the trash too."""
+        found = await episodes.page(page, show_deleted=show_deleted)
         return {
             "episodes": [episode_shown(row) for row in found.items],
             "next_page_token": found.next_page_token,
         }
 
     @router.get("/{ep_id}", response_model=answers.Episode, responses=NOT_MODIFIED)
-    async def get_episode(ep_id: str, response: Response, seen: IfNoneMatch) -> Any:
-        return seen.answer(episode_shown(await episodes.get(ep_id)), response)
+    async def get_episode(ep_id: str, response: Response, seen: IfNoneMatch, show_deleted: bool = False) -> Any:
+        """`show_deleted`: also while it is in the trash."""
+        return seen.answer(episode_shown(await episodes.get(ep_id, show_deleted=show_deleted)), response)
 
     @router.patch("/{ep_id}", response_model=answers.Episode, responses={200: {"headers": TAGGED}})
     async def update_episode(

@@ -69,7 +69,8 @@ async def test_a_task_of_another_release_is_handed_back(
     agents: Parts, start_worker: StartWorker, caplog: pytest.LogCaptureFixture, change: str
 ) -> None:
     await agents.upload()
-    await agents.rows("CREATE RULE held AS ON INSERT TO outbox DO INSTEAD NOTHING")
+    await agents.rows("CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+    await agents.rows("CREATE TRIGGER held BEFORE INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION hold()")
     task = await agents.task(await agents.submit(JobKind.DETECT_TRACK))
     newer: Task = replace(task, **{change: 99})  # type: ignore[arg-type]
     await agents.nc.jetstream().publish(bus.task_subject(newer), encode(newer))

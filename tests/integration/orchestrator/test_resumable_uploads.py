@@ -272,6 +272,18 @@ async def test_expired_uploads_are_collected_and_others_are_not(
     assert await offset_of(api, young) == 5000
 
 
+async def test_an_upload_whose_episode_was_erased_is_forgotten(
+    api: httpx.AsyncClient, parts: Parts, uploads: Uploads
+) -> None:
+    where = await create(api, ep_id="show")
+    await patch(api, where, 0, VIDEO)
+    await ended(api, where)
+    assert await UploadCollector(parts.database, uploads).collect() == 0
+    assert (await api.delete("/v1/episodes/show")).status_code < 300
+    await UploadCollector(parts.database, uploads).collect()
+    assert await parts.rows("SELECT 1 FROM uploads") == []
+
+
 async def test_an_upload_whose_replica_died_while_putting_it_together_goes_to_another(
     parts: Parts, uploads: Uploads
 ) -> None:

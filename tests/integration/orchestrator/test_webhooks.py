@@ -262,6 +262,17 @@ async def test_a_deleted_webhook_is_told_nothing(
     assert receiver.remote.requests == []
 
 
+async def test_an_erased_episode_is_gone_from_the_deliveries(
+    api: httpx.AsyncClient, parts: Parts, receiver: Receiver
+) -> None:
+    webhook = await create(api, receiver.url)
+    await parts.finish(await parts.submitted())
+    await receiver.has(7)
+    assert (await api.delete("/v1/episodes/show")).status_code < 300
+    assert await deliveries(api, webhook) == []
+    assert await parts.rows("SELECT 1 FROM webhook_events") == []
+
+
 async def test_deliveries_are_listed_page_by_page(
     api: httpx.AsyncClient, parts: Parts, receiver: Receiver
 ) -> None:

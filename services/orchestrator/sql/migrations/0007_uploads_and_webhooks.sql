@@ -10,7 +10,7 @@ CREATE TABLE uploads (
     ep_id text,
     replace boolean NOT NULL,
     sha256 text,
-    episode_uid text,
+    episode_uid text REFERENCES episodes ON DELETE SET NULL,
     error_code text,
     error_message text,
     assembled_until timestamptz,  -- whoever puts it together has it until then
@@ -19,6 +19,7 @@ CREATE TABLE uploads (
 );
 CREATE INDEX uploads_complete ON uploads (created_at) WHERE state = 'complete';
 CREATE INDEX uploads_by_expiry ON uploads (expires_at);
+CREATE INDEX uploads_of_episode ON uploads (episode_uid);
 
 -- What was acknowledged, as objects of the store.
 CREATE TABLE upload_parts (
@@ -57,7 +58,7 @@ CREATE TABLE webhook_events (
     number bigint GENERATED ALWAYS AS IDENTITY,
     type text NOT NULL,
     subject text NOT NULL,
-    episode_uid text NOT NULL,
+    episode_uid text NOT NULL REFERENCES episodes ON DELETE CASCADE,
     data jsonb NOT NULL,
     at timestamptz NOT NULL DEFAULT now()
 );

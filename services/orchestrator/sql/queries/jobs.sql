@@ -24,7 +24,8 @@ WHERE episode_uid = %(episode_uid)s AND stage = ANY(%(stages)s) AND state IN ('w
 LIMIT 1;
 
 -- name: get_job
-SELECT j.*, e.ep_id FROM jobs j JOIN episodes e USING (episode_uid) WHERE job_id = %(job_id)s;
+SELECT j.*, e.ep_id FROM jobs j JOIN episodes e USING (episode_uid)
+WHERE job_id = %(job_id)s AND e.trashed_at IS NULL;
 
 -- name: job_with_runs
 -- A job as the API shows it, whole.
@@ -35,7 +36,7 @@ CROSS JOIN LATERAL (
     SELECT coalesce(jsonb_agg(to_jsonb(run) ORDER BY run.position), '[]') AS runs
     FROM shown_runs run WHERE run.job_id = j.job_id
 ) shown
-WHERE j.job_id = %(job_id)s;
+WHERE j.job_id = %(job_id)s AND e.trashed_at IS NULL;
 
 -- name: jobs_with_runs
 -- The newest jobs that fit, after one of them, as the API shows them: only of those that are shown are the runs looked at.
@@ -44,7 +45,8 @@ FROM (
     SELECT j.*, e.ep_id, e.media_info
     FROM jobs j
     JOIN episodes e USING (episode_uid)
-    WHERE (%(ep_id)s::text IS NULL OR e.ep_id = %(ep_id)s)
+    WHERE e.trashed_at IS NULL
+      AND (%(ep_id)s::text IS NULL OR e.ep_id = %(ep_id)s)
       AND (NOT %(active)s OR j.state IN ('waiting', 'queued', 'running'))
       AND (%(stage)s::text IS NULL OR EXISTS (
           SELECT 1 FROM stage_runs r
@@ -68,7 +70,7 @@ SELECT j.*, e.ep_id FROM jobs j JOIN episodes e USING (episode_uid)
 WHERE job_id = %(job_id)s FOR UPDATE OF j;
 
 -- name: lock_job_of_task
-SELECT j.*, e.ep_id FROM jobs j JOIN episodes e USING (episode_uid)
+SELECT j.*, e.ep_id, extract(epoch FROM now() - j.created_at)::float8 AS age_s FROM jobs j JOIN episodes e USING (episode_uid)
 WHERE job_id = (SELECT t.job_id FROM tasks t WHERE t.task_id = %(task_id)s) FOR UPDATE OF j;
 
 -- name: lock_run_of_task

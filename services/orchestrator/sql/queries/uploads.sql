@@ -40,7 +40,11 @@ UPDATE uploads SET assembled_until = now() + make_interval(secs => %(lease_s)s)
 WHERE upload_id = %(upload_id)s AND state = 'complete';
 
 -- name: end_upload
-UPDATE uploads SET state = %(state)s, episode_uid = %(episode_uid)s, ep_id = coalesce(%(ep_id)s, ep_id),
+-- An episode that was erased meanwhile is none any more.
+UPDATE uploads SET state = %(state)s,
+                   episode_uid = (SELECT e.episode_uid FROM episodes e
+                                  WHERE e.episode_uid = %(episode_uid)s FOR KEY SHARE),
+                   ep_id = coalesce(%(ep_id)s, ep_id),
                    error_code = %(error_code)s, error_message = %(error_message)s, assembled_until = NULL
 WHERE upload_id = %(upload_id)s AND state = 'complete';
 
@@ -48,9 +52,13 @@ WHERE upload_id = %(upload_id)s AND state = 'complete';
 UPDATE uploads SET expires_at = '-infinity' WHERE upload_id = %(upload_id)s;
 
 -- name: expired_uploads
+-- And those whose episode was erased.
 SELECT upload_id FROM uploads
-WHERE expires_at < now() AND (assembled_until IS NULL OR assembled_until < now())
+WHERE (expires_at < now() AND (assembled_until IS NULL OR assembled_until < now()))
+   OR (state = 'registered' AND episode_uid IS NULL)
 LIMIT %(limit)s;
 
 -- name: forget_upload
-DELETE FROM uploads WHERE upload_id = %(upload_id)s AND expires_at < now();
+DELETE FROM uploads
+WHERE upload_id = %(upload_id)s
+  AND (expires_at < now() OR (state = 'registered' AND episode_uid IS NULL));

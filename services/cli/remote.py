@@ -1,0 +1,14 @@
+"""Clients of a system at an address, with the token and the authorities of the environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.client import Client, ClientSettings
+
+
+def remote_client(api_url: str, **options: Any) -> Client:
+    """Raises `InvalidAddress`, `InvalidCredentials`."""
+    known = ClientSettings().client
+    token = known.token.get_secret_value() if known.token else ""
+    return Client(api_url, token=token, ca_file=known.ca_file, **options)
