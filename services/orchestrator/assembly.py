@@ -19,7 +19,7 @@ from services.orchestrator.uploads import Uploads, prefix_of
 log = logging.getLogger(__name__)
 
 _POLL_S = 5.0
-_LEASE_S = 30.0
+_LEASE_S = 12.0
 _AT_ONCE = 2
 _COLLECT_EVERY_S = 60.0
 _BATCH = 100

@@ -53,7 +53,7 @@ async def ended(api: httpx.AsyncClient, where: str) -> dict[str, Any]:
         upload = (await api.get(where, params={"wait_s": 10})).json()
         return upload if upload["state"] in ("registered", "refused") else None
 
-    return dict(await until(over))
+    return dict(await until(over, within_s=60))
 
 
 def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
