@@ -126,4 +126,5 @@ class UploadCollector:
         rows = await self._database.read("expired_uploads", limit=_BATCH)
         for row in rows:
             await self._uploads.forget(row["upload_id"])
+        await self._uploads.sweep()
         return len(rows)

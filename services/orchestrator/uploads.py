@@ -27,6 +27,7 @@ from services.orchestrator.settings import MediaSettings, UploadsSettings
 
 CHECKSUM_ALGORITHMS = ("sha1", "sha256")
 _MAX_TEXT = 255
+_PREFIX = "uploads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Checksum:
 
 
 def prefix_of(upload_id: str) -> str:
-    return f"uploads/{upload_id}"
+    return f"{_PREFIX}/{upload_id}"
 
 
 class Uploads:
@@ -154,6 +155,14 @@ class Uploads:
         await asyncio.to_thread(self._store.delete_prefix, prefix_of(upload_id))
         async with self._database.transaction() as tx:
             await tx.run("forget_upload", upload_id=upload_id)
+
+    async def sweep(self) -> None:
+        """Parts of uploads that are no more, as after a crash between two steps."""
+        keys = await asyncio.to_thread(lambda: list(self._store.keys(_PREFIX)))
+        found = {key.split("/")[1] for key in keys}
+        known = await self._database.read("known_uploads", upload_ids=list(found))
+        for upload_id in found - {row["upload_id"] for row in known}:
+            await asyncio.to_thread(self._store.delete_prefix, prefix_of(upload_id))
 
     async def _append_part(self, row: Row, incoming: _Incoming, limit: int) -> Row | None:
         """The upload with one more part; None when no more bytes came."""

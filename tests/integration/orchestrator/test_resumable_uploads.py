@@ -278,10 +278,18 @@ async def test_an_upload_whose_episode_was_erased_is_forgotten(
     where = await create(api, ep_id="show")
     await patch(api, where, 0, VIDEO)
     await ended(api, where)
-    assert await UploadCollector(parts.database, uploads).collect() == 0
-    assert (await api.delete("/v1/episodes/show")).status_code < 300
+    young = await create(api)
+    await patch(api, young, 0, VIDEO[:100])
+    left = f"uploads/{where.rpartition('/')[2]}/part"
+    parts.store.put_bytes(left, b"as a crash before its removal leaves it")
     await UploadCollector(parts.database, uploads).collect()
-    assert await parts.rows("SELECT 1 FROM uploads") == []
+    assert parts.store.exists(left)
+    assert (await api.delete("/v1/episodes/show")).status_code < 300
+    assert len(await parts.rows("SELECT 1 FROM uploads")) == 1
+    await UploadCollector(parts.database, uploads).collect()
+    assert not parts.store.exists(left)
+    assert await offset_of(api, young) == 100
+    assert len(list(parts.store.keys("uploads"))) == 1
 
 
 async def test_an_upload_whose_replica_died_while_putting_it_together_goes_to_another(

@@ -10,7 +10,7 @@ CREATE TABLE uploads (
     ep_id text,
     replace boolean NOT NULL,
     sha256 text,
-    episode_uid text REFERENCES episodes ON DELETE SET NULL,
+    episode_uid text REFERENCES episodes ON DELETE CASCADE,
     error_code text,
     error_message text,
     assembled_until timestamptz,  -- whoever puts it together has it until then

@@ -52,11 +52,14 @@ WHERE upload_id = %(upload_id)s AND state = 'complete';
 UPDATE uploads SET expires_at = '-infinity' WHERE upload_id = %(upload_id)s;
 
 -- name: expired_uploads
--- And those whose episode was erased.
+-- And those whose episode was erased before they knew it.
 SELECT upload_id FROM uploads
 WHERE (expires_at < now() AND (assembled_until IS NULL OR assembled_until < now()))
    OR (state = 'registered' AND episode_uid IS NULL)
 LIMIT %(limit)s;
+
+-- name: known_uploads
+SELECT upload_id FROM uploads WHERE upload_id = ANY(%(upload_ids)s);
 
 -- name: forget_upload
 DELETE FROM uploads
