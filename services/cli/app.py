@@ -33,6 +33,7 @@ from services.cli.options import (
     StrideOption,
     TrackThresholdOption,
     UpOptions,
+    is_uri,
     parse_size,
     system_options,
 )
@@ -54,7 +55,9 @@ app.add_typer(key_app, name="keys")
 @app.command(epilog="Example:  screenalytics run film.mp4 --device cpu --profile low_power")
 def run(
     context: typer.Context,
-    video: Annotated[Path, typer.Argument(help="The video file.", show_default=False)],
+    video: Annotated[
+        str, typer.Argument(help="The video file, or an https:// URL of one.", show_default=False)
+    ],
     profile: ProfileOption = None,
     device: DeviceOption = None,
     allow_cpu_fallback: FallbackOption = False,
@@ -84,7 +87,8 @@ def run(
     run_job(
         RunOptions(
             system=system,
-            video=video,
+            video=None if is_uri(video) else Path(video),
+            source_uri=video if is_uri(video) else None,
             profile=profile,
             ep_id=ep_id,
             stride=stride,

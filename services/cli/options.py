@@ -87,10 +87,11 @@ def system_options(
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Of a pipeline over `video`, or of one `stage` of the episode `ep_id`."""
+    """Of a pipeline over `video` or what `source_uri` leads to, or of one `stage` of the episode `ep_id`."""
 
     system: SystemOptions
     video: Path | None = None
+    source_uri: str | None = None
     stage: StageName | None = None
     acknowledge_zero_rows: bool = False
     profile: Profile | None = None
@@ -125,6 +126,12 @@ class SampleOptions:
     height: int
     fps: int
     cast_size: int | None
+
+
+def is_uri(text: str) -> bool:
+    """Whether a text in the place of a file names something elsewhere."""
+    scheme, mark, _ = text.partition("://")
+    return bool(mark) and scheme.isascii() and scheme.isalnum()
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -29,12 +29,12 @@ def run_job(options: RunOptions) -> None:
     with reported(screen):
         video = None if options.video is None else require_video_file(options.video)
         truth = _read_truth(options.truth)
-        known_as = None if video is None else str(video.resolve())
+        known_as = _known_as(options, video)
         system = settle(options.system, screen, ep_id=options.ep_id, video=known_as, may_fall_back=True)
-        if video is None:
+        if known_as is None:
             require_episodes(system)
         with open_session(system, screen) as session:
-            status = _Run(replace(options, system=system), truth, screen, session).execute(video)
+            status = _Run(replace(options, system=system), truth, screen, session).execute(video, known_as)
     raise typer.Exit(status)
 
 
@@ -45,12 +45,12 @@ class _Run:
         self._screen = screen
         self._session = session
 
-    def execute(self, video: Path | None) -> int:
+    def execute(self, video: Path | None, known_as: str | None) -> int:
         """The exit status."""
         notices = self._local_warnings()
         episode = self._episode(video)
         job, remarks = self._submit_or_join(episode)
-        remember(self._options.system, job.ep_id, None if video is None else str(video.resolve()))
+        remember(self._options.system, job.ep_id, known_as)
         followed = FollowedJob(self._screen, self._session, self._truth, stride=self._options.stride)
         return followed.to_its_end(job, [*remarks, *self._options.system.notices, *notices, *job.warnings])
 
@@ -58,6 +58,10 @@ class _Run:
         ep_id = self._options.ep_id
         if video is not None:
             return self._session.register(video, ep_id, self._screen)
+        uri = self._options.source_uri
+        if uri is not None:
+            self._screen.say(f"{self._session.client.base_url} fetches the video")
+            return self._session.steadily(lambda client: client.register_source(uri, ep_id=ep_id))
         return self._session.steadily(lambda client: client.episode(ep_id or ""))
 
     def _local_warnings(self) -> list[str]:
@@ -112,6 +116,13 @@ class _Run:
         workers = self._session.steadily(Client.workers)
         models = [model.model for worker in workers if worker.stage == "faces_embed" for model in worker.models]
         return self._truth.track_threshold(models)
+
+
+def _known_as(options: RunOptions, video: Path | None) -> str | None:
+    """What a video is remembered by: its path, or its URI without what may be a signature."""
+    if options.source_uri is not None:
+        return options.source_uri.partition("?")[0]
+    return None if video is None else str(video.resolve())
 
 
 def _read_truth(path: Path | None) -> TruthCheck | None:

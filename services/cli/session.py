@@ -14,6 +14,7 @@ from services.cli.local_system import LocalSystem, looking_into
 from services.cli.options import SystemOptions
 from services.cli.remote import remote_client
 from services.cli.screen import Screen
+from services.cli.upload_view import UploadView
 from services.client import ApiUnavailable, Client, Episode, Worker
 from services.kit.errors import NotFound
 from services.kit.inference.placement import Provider
@@ -63,7 +64,8 @@ class Session:
         if self.local is not None and _is_text(video):
             return self.steadily(lambda client: client.register(video, ep_id=ep_id))
         screen.say(f"uploading {video.name.encode(errors='replace').decode()} to {self.client.base_url}")
-        return self.steadily(lambda client: client.upload(video, ep_id=ep_id))
+        view = UploadView(screen)
+        return self.steadily(lambda client: client.upload(video, ep_id=ep_id, on_sent=view.show))
 
     def _turn_to(self, api_url: str) -> None:
         if api_url != self.client.base_url:

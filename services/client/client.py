@@ -31,10 +31,14 @@ from services.client.records import (
     parse_each,
 )
 from services.client.transport import Call, OnSent, Transport
+from services.client.uploads import ResumableUpload
 from services.client.watch import JobWatch
 
 # Registering reads the whole video once more on the server, to know its digest, before it answers.
 _REGISTER_WITHIN_S = 900.0
+_RESUMABLE_FROM_BYTES = 64 << 20
+# A server that fetches a video bounds that by a setting of its own.
+_FETCH_WITHIN_S = 4 * 3600.0
 _WAIT_S = 20.0  # of one call; well within what proxies allow
 
 T = TypeVar("T")
@@ -81,14 +85,24 @@ class Client:
         self._transport.close()
 
     def upload(
-        self, video: Path, *, ep_id: str | None = None, replace: bool = False, on_sent: OnSent | None = None
+        self,
+        video: Path,
+        *,
+        ep_id: str | None = None,
+        replace: bool = False,
+        resumable: bool | None = None,
+        on_sent: OnSent | None = None,
     ) -> Episode:
         """Register a video by sending its bytes; `on_sent` hears of bytes sent and bytes in all.
 
-        The same content again answers with the episode that is there. Raises `OSError` for an unreadable file.
+        `resumable`: in parts, of which a broken connection costs one; by default for large files. The same
+        content again answers with the episode that is there. Raises `OSError` for an unreadable file.
         """
         name = video.name.encode(errors="replace").decode()
         params = {"filename": name, "replace": _flag(replace)} | ({"ep_id": ep_id} if ep_id else {})
+        if resumable or (resumable is None and video.stat().st_size >= _RESUMABLE_FROM_BYTES):
+            upload = ResumableUpload(self._transport, ready_within_s=_REGISTER_WITHIN_S, on_sent=on_sent)
+            return self.episode(upload.send(video, params))
         call = Call(
             "POST",
             "/v1/episodes",
@@ -104,6 +118,18 @@ class Client:
         """Register a video by its path, where the server allows that: it must see the same file system."""
         body = {"path": str(video), "ep_id": ep_id, "replace": replace}
         call = Call("POST", "/v1/episodes", json=body, answer_within_s=_REGISTER_WITHIN_S)
+        return parse(Episode, self._transport.call(call).json())
+
+    def register_source(
+        self, source_uri: str, *, ep_id: str | None = None, replace: bool = False, sha256: str | None = None
+    ) -> Episode:
+        """Register a video that the server fetches itself, and that must have the digest where one is given.
+
+        Raises `ApiError`: `address-refused` for a URI that the server may not read, `digest-mismatch`, and
+        `remote-unavailable` where it found nothing.
+        """
+        body = {"source_uri": source_uri, "ep_id": ep_id, "replace": replace, "sha256": sha256}
+        call = Call("POST", "/v1/episodes", json=body, answer_within_s=_FETCH_WITHIN_S)
         return parse(Episode, self._transport.call(call).json())
 
     def episodes(self) -> Iterator[Episode]:

@@ -41,6 +41,7 @@ class Call:
     path: str
     params: Mapping[str, str] | None = None
     json: Any = None
+    content: bytes | None = None
     body: Path | None = None
     on_sent: OnSent | None = None
     headers: Mapping[str, str] | None = None
@@ -148,7 +149,12 @@ class Transport:
     def _request(self, call: Call) -> dict[str, Any]:
         timeout = httpx.Timeout(self._timeout_s, read=call.answer_within_s or self._timeout_s)
         request = {"method": call.method, "url": call.path, "timeout": timeout}
-        optional = {"params": call.params, "json": call.json, "headers": call.headers}
+        optional = {
+            "params": call.params,
+            "json": call.json,
+            "content": call.content,
+            "headers": call.headers,
+        }
         return request | {name: value for name, value in optional.items() if value is not None}
 
 

@@ -3,6 +3,8 @@
 ScreenalyticsError
 |-- InvalidInput                 2  the caller must change the request
 |   |-- InvalidRequest
+|   |   |-- TooLarge             (more bytes than the settings allow)
+|   |   |-- UnsupportedMediaType
 |   |   `-- InvalidPageToken
 |   |-- InvalidMedia
 |   |-- DamagedFile              (a file of the older system that cannot be imported)
@@ -11,6 +13,10 @@ ScreenalyticsError
 |   |   `-- ZeroRows             (what the stage would work on is empty)
 |   |-- PreconditionFailed       (what the caller has seen is no longer so)
 |   |-- IdempotencyKeyReused
+|   |-- DigestMismatch           (the bytes that came are not those that were announced)
+|   |   `-- ChecksumMismatch     (those of a part of an upload)
+|   |-- AddressRefused           (a URL that this system may not call)
+|   |-- RemoteUnavailable        (a URL behind which nothing usable was found)
 |   |-- InvalidSettings
 |   |-- Unauthenticated          (no credential, or none that is valid)
 |   |-- PermissionDenied         (the caller's scopes do not allow the operation)
@@ -67,6 +73,18 @@ class InvalidRequest(InvalidInput):
     title = "The request is not valid"
 
 
+class TooLarge(InvalidRequest):
+    code = "too-large"
+    title = "The content is larger than this system takes"
+    http_status = 413
+
+
+class UnsupportedMediaType(InvalidRequest):
+    code = "unsupported-media-type"
+    title = "The content type is not one that this call takes"
+    http_status = 415
+
+
 class InvalidPageToken(InvalidRequest):
     code = "invalid-page-token"
     title = "The page token is not one of this query"
@@ -114,6 +132,30 @@ class IdempotencyKeyReused(InvalidInput):
     code = "idempotency-key-reused"
     title = "The idempotency key belongs to another request"
     http_status = 422
+
+
+class DigestMismatch(InvalidInput):
+    code = "digest-mismatch"
+    title = "The content does not have the digest it was sent with"
+
+
+class ChecksumMismatch(DigestMismatch):
+    code = "checksum-mismatch"
+    title = "The part does not have the checksum it was sent with"
+    http_status = 460  # as tus has it
+
+
+class AddressRefused(InvalidInput):
+    code = "address-refused"
+    title = "The URL is not one that this system may call"
+    http_status = 422
+
+
+class RemoteUnavailable(InvalidInput):
+    code = "remote-unavailable"
+    title = "Nothing usable was found behind the URL"
+    http_status = 422
+    grpc_status = "FAILED_PRECONDITION"
 
 
 class InvalidSettings(InvalidInput):

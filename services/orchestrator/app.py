@@ -26,6 +26,7 @@ from services.orchestrator.access.keys import ApiKeys
 from services.orchestrator.access.rate import CallRate
 from services.orchestrator.access.tokens import TokenVerifier
 from services.orchestrator.access.uploads import UploadAllowance
+from services.orchestrator.assembly import UploadAssembler, UploadCollector
 from services.orchestrator.claims import ClaimDesk
 from services.orchestrator.collector import ArtifactCollector
 from services.orchestrator.core import Core
@@ -46,6 +47,7 @@ from services.orchestrator.keyed_hash import KeyedHash
 from services.orchestrator.log_retention import LogRetention
 from services.orchestrator.logbook import Logbook
 from services.orchestrator.markers import MarkerWriter
+from services.orchestrator.outbound import Outbound
 from services.orchestrator.outbox import OutboxRelay
 from services.orchestrator.progress import ProgressBoard
 from services.orchestrator.readiness import Readiness
@@ -55,9 +57,13 @@ from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.results import ResultConsumer
 from services.orchestrator.retention import Retention
 from services.orchestrator.settings import OrchestratorSettings
+from services.orchestrator.sources import Sources
 from services.orchestrator.stale_gauge import StaleGauge
 from services.orchestrator.successors import Successors
+from services.orchestrator.uploads import Uploads
 from services.orchestrator.watch import JobWatch
+from services.orchestrator.webhook_sender import WebhookSender
+from services.orchestrator.webhooks import Webhooks
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +85,10 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
     async with _database(settings) as database, _bus(settings) as nc:
         relay = OutboxRelay(nc, database)
         silencer = Silencer(nc, database)
+        episodes = Episodes(database, store, settings.media, settings.disk)
+        assembler = UploadAssembler(database, store, episodes)
+        outbound = Outbound(settings.outbound)
+        sender = WebhookSender(database, outbound, settings.webhooks)
         names = KeyedHash(database, settings.erasure.hash_key)
         erasures = Erasures(database, names, settings.retention)
         eraser = Eraser(nc, database, store, settings.erasure)
@@ -87,7 +97,14 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             silencer.wake()
             eraser.wake()
 
-        feed = JobFeed(settings.postgres.dsn, on_outbox=relay.wake, on_job_ended=on_job_ended)
+        feed = JobFeed(
+            settings.postgres.dsn,
+            on_outbox=relay.wake,
+            on_job_ended=on_job_ended,
+            on_upload=assembler.wake,
+            on_webhook=sender.wake,
+        )
+        uploads = Uploads(database, store, feed, settings.uploads, settings.media, settings.disk)
         registry = WorkerRegistry(nc, database)
         readiness = Readiness(nc, database)
         reaper = Reaper(nc, database, settings.jobs)
@@ -109,6 +126,9 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             eraser.run(),
             Retention(database, store, erasures, names, settings.retention).run(),
             StateGauges(database).run(),
+            sender.run(),
+            assembler.run(),
+            UploadCollector(database, uploads).run(),
             StaleGauge(database, catalog).run(),
         ]
         core = core_of(
@@ -116,6 +136,9 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             database,
             store,
             catalog,
+            episodes=episodes,
+            uploads=uploads,
+            outbound=outbound,
             erasures=erasures,
             feed=feed,
             registry=registry,
@@ -132,6 +155,9 @@ def core_of(
     store: ObjectStore,
     catalog: Catalog,
     *,
+    episodes: Episodes,
+    uploads: Uploads,
+    outbound: Outbound,
     erasures: Erasures,
     feed: JobFeed,
     registry: WorkerRegistry,
@@ -142,7 +168,10 @@ def core_of(
     audit = AuditLog(database, settings.access.audit_retention_days)
     records = Records(database, store, catalog)
     return Core(
-        episodes=Episodes(database, store, settings.media, settings.disk),
+        episodes=episodes,
+        sources=Sources(episodes, outbound, settings.sources, settings.media),
+        uploads=uploads,
+        webhooks=Webhooks(database, outbound, settings.webhooks),
         imports=Imports(database, store, settings.imports),
         erasures=erasures,
         jobs=jobs,

@@ -17,13 +17,19 @@ from services.orchestrator.jobs import Jobs
 from services.orchestrator.readiness import Readiness
 from services.orchestrator.records import Records
 from services.orchestrator.registry import WorkerRegistry
+from services.orchestrator.sources import Sources
 from services.orchestrator.successors import Successors
+from services.orchestrator.uploads import Uploads
 from services.orchestrator.watch import JobWatch
+from services.orchestrator.webhooks import Webhooks
 
 
 @dataclass(frozen=True)
 class Core:
     episodes: Episodes
+    sources: Sources
+    uploads: Uploads
+    webhooks: Webhooks
     imports: Imports
     erasures: Erasures
     jobs: Jobs

@@ -14,10 +14,11 @@ import psycopg
 from ulid import ULID
 
 from services.kit.disk_need import require_space
-from services.kit.errors import Conflict, InvalidMedia, InvalidRequest, NotFound, ScreenalyticsError
+from services.kit.errors import Conflict, InvalidMedia, InvalidRequest, NotFound, ScreenalyticsError, TooLarge
 from services.kit.media_types import ContainerFormat, sniff
 from services.kit.object_store import ObjectStore, StoredObject, file_chunks
 from services.kit.settings import DiskSettings
+from services.orchestrator.announcements import announce_episode
 from services.orchestrator.database import Database, Row, Transaction
 from services.orchestrator.episode_edit import EpisodeEdit
 from services.orchestrator.episode_view import episode_tag
@@ -166,7 +167,8 @@ class Episodes:
                 size_bytes=stored.size_bytes,
                 container=container,
             )
-        assert row is not None
+            assert row is not None
+            await announce_episode(tx, row)
         return Registration(row, is_new=True)
 
     async def _same_again(self, tx: Transaction, known: Row, stored: StoredObject) -> Registration:
@@ -207,6 +209,7 @@ class Episodes:
             )
         if row is None:
             raise _changed_meanwhile(known["ep_id"])
+        await announce_episode(tx, row)
         return Registration(row, is_new=True)
 
 
@@ -236,7 +239,7 @@ class _Sniffer:
         async for chunk in self._chunks:
             size += len(chunk)
             if size > self._max_bytes:
-                raise InvalidRequest(f"the upload is larger than {self._max_bytes} bytes")
+                raise TooLarge(f"the upload is larger than {self._max_bytes} bytes")
             if self.container is None:
                 head += chunk
                 if len(head) < _SNIFF_BYTES:

@@ -1,4 +1,4 @@
-"""Wakes whoever waits for news of a job, of ended jobs or of the outbox, from Postgres notifications."""
+"""Wakes whoever waits for news of a job, an upload or the outbox, from Postgres notifications."""
 
 from __future__ import annotations
 
@@ -24,11 +24,19 @@ class JobFeed:
     """A notification is only a hint to look: watchers read the truth, and look now and then anyway."""
 
     def __init__(
-        self, dsn: str, *, on_outbox: Callable[[], None], on_job_ended: Callable[[], None] = _ignore
+        self,
+        dsn: str,
+        *,
+        on_outbox: Callable[[], None],
+        on_job_ended: Callable[[], None] = _ignore,
+        on_upload: Callable[[], None] = _ignore,
+        on_webhook: Callable[[], None] = _ignore,
     ) -> None:
         self._dsn = dsn
         self._on_outbox = on_outbox
         self._on_job_ended = on_job_ended
+        self._on_upload = on_upload
+        self._on_webhook = on_webhook
         self._watchers: dict[str, set[asyncio.Event]] = defaultdict(set)
 
     @contextmanager
@@ -59,6 +67,8 @@ class JobFeed:
             await connection.execute("LISTEN outbox")
             await connection.execute("LISTEN job_events")
             await connection.execute("LISTEN job_ended")
+            await connection.execute("LISTEN uploads")
+            await connection.execute("LISTEN webhooks")
             self._on_outbox()
             async for notice in connection.notifies():
                 match notice.channel:
@@ -66,5 +76,10 @@ class JobFeed:
                         self._on_outbox()
                     case "job_ended":
                         self._on_job_ended()
+                    case "webhooks":
+                        self._on_webhook()
+                    case "uploads":
+                        self._on_upload()
+                        self.notify(notice.payload)
                     case _:
                         self.notify(notice.payload)

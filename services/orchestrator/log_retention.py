@@ -1,4 +1,4 @@
-"""Forgets log lines, and what attempts last said, once they are older than the setting allows."""
+"""Forgets log lines, last words of attempts and what webhooks were told, past an age that is a setting."""
 
 from __future__ import annotations
 
@@ -39,4 +39,5 @@ class LogRetention:
             forgotten += last
         async with self._database.transaction() as tx:
             await tx.run("forget_last_words", older_than_days=self._retention_days)
+            await tx.run("forget_webhook_events", older_than_days=self._retention_days)
         return forgotten

@@ -30,7 +30,7 @@ class Operation:
 
     @property
     def is_change(self) -> bool:
-        return not self.rest.startswith("GET ") and self.scope is not Scope.READ
+        return not self.rest.startswith(("GET ", "HEAD ", "OPTIONS ")) and self.scope is not Scope.READ
 
     @property
     def grpc_name(self) -> str:
@@ -39,10 +39,17 @@ class Operation:
 
 _UPLOAD = "a body that is streamed to the store"
 _ADMINISTRATION = "for people who run the system"
+_TUS = "tus is a protocol over HTTP"
 _PROBE = "asked by Kubernetes and Prometheus; gRPC has its own health service"
 
 OPERATIONS = (
     Operation("register_episode", "POST /v1/episodes", Scope.SUBMIT, _UPLOAD),
+    Operation("describe_uploads", "OPTIONS /v1/uploads", Scope.SUBMIT, _TUS),
+    Operation("create_upload", "POST /v1/uploads", Scope.SUBMIT, _TUS),
+    Operation("head_upload", "HEAD /v1/uploads/{upload_id}", Scope.SUBMIT, _TUS),
+    Operation("get_upload", "GET /v1/uploads/{upload_id}", Scope.SUBMIT, _TUS),
+    Operation("append_upload", "PATCH /v1/uploads/{upload_id}", Scope.SUBMIT, _TUS),
+    Operation("delete_upload", "DELETE /v1/uploads/{upload_id}", Scope.SUBMIT, _TUS),
     Operation("list_episodes", "GET /v1/episodes", Scope.READ),
     Operation("get_episode", "GET /v1/episodes/{ep_id}", Scope.READ),
     Operation("update_episode", "PATCH /v1/episodes/{ep_id}", Scope.CURATE),
@@ -77,6 +84,23 @@ OPERATIONS = (
     Operation("revoke_key", "POST /v1/keys/{key_id}:revoke", Scope.ADMIN, _ADMINISTRATION),
     Operation("rotate_key", "POST /v1/keys/{key_id}:rotate", Scope.ADMIN, _ADMINISTRATION),
     Operation("list_audit", "GET /v1/audit", Scope.ADMIN, _ADMINISTRATION),
+    Operation("create_webhook", "POST /v1/webhooks", Scope.ADMIN, _ADMINISTRATION),
+    Operation("list_webhooks", "GET /v1/webhooks", Scope.ADMIN, _ADMINISTRATION),
+    Operation("get_webhook", "GET /v1/webhooks/{webhook_id}", Scope.ADMIN, _ADMINISTRATION),
+    Operation("delete_webhook", "DELETE /v1/webhooks/{webhook_id}", Scope.ADMIN, _ADMINISTRATION),
+    Operation(
+        "rotate_webhook_secret",
+        "POST /v1/webhooks/{webhook_id}:rotate-secret",
+        Scope.ADMIN,
+        _ADMINISTRATION,
+    ),
+    Operation("list_deliveries", "GET /v1/webhooks/{webhook_id}/deliveries", Scope.ADMIN, _ADMINISTRATION),
+    Operation(
+        "replay_delivery",
+        "POST /v1/webhooks/{webhook_id}/deliveries/{delivery_id}:replay",
+        Scope.ADMIN,
+        _ADMINISTRATION,
+    ),
     Operation("livez", "GET /livez", None, _PROBE),
     Operation("readyz", "GET /readyz", None, _PROBE),
     Operation("metrics", "GET /metrics", None, _PROBE),

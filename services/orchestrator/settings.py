@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -44,6 +45,57 @@ class MediaSettings(Group):
 
     allow_local_paths: bool = False
     max_upload_bytes: int = Field(default=64 << 30, ge=1)
+
+
+class OutboundSettings(Group):
+    """Of requests to URLs that users give: sources of videos, and webhooks.
+
+    `allow_networks`: networks to call although they are not public. `ca_file`: certificates to trust in place
+    of the system's. Behind `proxy_url` the proxy resolves names, so that it has to refuse what is not public.
+    """
+
+    schemes: tuple[Literal["https", "http"], ...] = ("https",)
+    ports: tuple[int, ...] = (443,)
+    allow_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    ca_file: PathSetting = None
+    proxy_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    connect_timeout_s: float = Field(default=10.0, gt=0)
+    idle_timeout_s: float = Field(default=30.0, gt=0)
+    max_redirects: int = Field(default=5, ge=0)
+
+
+class SourcesSettings(Group):
+    """Of videos that are registered by a URI.
+
+    `hosts`: `name`, `*.domain` or `*`; an empty list takes none. `prefixes`: of `s3://`, `gs://`, `az://` or
+    `file://`, each with obstore's options; what lies below them can be read by everybody who may submit.
+    """
+
+    hosts: tuple[str, ...] = ("*",)
+    prefixes: dict[str, dict[str, str]] = Field(default={})
+    max_fetch_s: float = Field(default=3_600.0, gt=0)
+
+
+class UploadsSettings(Group):
+    """Of uploads that come in parts. `part_bytes`: what a lost connection may cost at most."""
+
+    expire_after_s: float = Field(default=86_400.0, gt=0)
+    part_bytes: int = Field(default=16 << 20, ge=1)
+
+
+class WebhooksSettings(Group):
+    """`secret_key`: base64 of 32 bytes, which seals the webhooks' secrets; without it there are no webhooks.
+
+    `hosts`: `name`, `*.domain` or `*`. `source`: of the events. A delivery is dead after `max_attempts`.
+    """
+
+    secret_key: str = Field(default="", pattern=r"^([A-Za-z0-9+/]{43}=)?$")
+    hosts: tuple[str, ...] = ("*",)
+    source: str = "urn:screenalytics"
+    timeout_s: float = Field(default=15.0, gt=0)
+    max_attempts: int = Field(default=12, ge=1)
+    first_retry_s: float = Field(default=5.0, gt=0)
+    longest_retry_s: float = Field(default=21_600.0, gt=0)
 
 
 class ImportsSettings(Group):
@@ -142,6 +194,10 @@ class OrchestratorSettings(ServiceSettings):
     grpc: GrpcSettings = GrpcSettings()
     media: MediaSettings = MediaSettings()
     imports: ImportsSettings = ImportsSettings()
+    outbound: OutboundSettings = OutboundSettings()
+    sources: SourcesSettings = SourcesSettings()
+    uploads: UploadsSettings = UploadsSettings()
+    webhooks: WebhooksSettings = WebhooksSettings()
     disk: DiskSettings = DiskSettings()
     routes: RoutesSettings = RoutesSettings()
     jobs: JobsSettings = JobsSettings()

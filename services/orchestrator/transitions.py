@@ -19,6 +19,7 @@ from services.kit.messages import (
     canonical_json,
 )
 from services.kit.stages import STAGES, Stage
+from services.orchestrator.announcements import announce_dead_task, announce_job, announce_run
 from services.orchestrator.database import Row, Transaction
 from services.orchestrator.events import append_event
 from services.orchestrator.lifecycle import ACTIVE, TERMINAL, State
@@ -32,6 +33,7 @@ async def move_job(tx: Transaction, job_id: str, state: State, *, error: tuple[s
     await tx.run("move_job", job_id=job_id, state=state, error_code=code, error_message=message)
     payload = {"state": state, "reason": message or ""}
     await append_event(tx, job_id, "state", payload)
+    await announce_job(tx, job_id, state)
     if state in TERMINAL:
         count_end(tx, state, code)
 
@@ -57,6 +59,7 @@ async def move_run(
     )
     payload = {"state": state, "reason": message or skip_reason or reason}
     await append_event(tx, run["job_id"], "state", payload, stage=run["stage"])
+    await announce_run(tx, run, state, code)
 
 
 async def fail_job(tx: Transaction, job: Row, run: Row, code: str, message: str) -> None:
@@ -72,6 +75,7 @@ async def fail_job(tx: Transaction, job: Row, run: Row, code: str, message: str)
 async def bury_task(tx: Transaction, job: Row, run: Row, task_id: str, code: str, reason: str) -> None:
     """A dead task becomes a dead letter, and fails its job."""
     await tx.run("bury_task", task_id=task_id, reason=reason)
+    await announce_dead_task(tx, run, task_id, code)
     await fail_job(tx, job, run, code, reason)
 
 

@@ -36,11 +36,18 @@ def test_every_error_is_a_problem_document(call: dict[str, Any]) -> None:
     }
 
 
+# tus tells in headers what others tell in bodies.
+EMPTY_BY_PROTOCOL = {"create_upload", "head_upload"}
+
+
 @pytest.mark.parametrize("call", CALLS)
 def test_every_success_says_what_its_body_holds(call: dict[str, Any]) -> None:
-    bodies = [a for s, a in call["responses"].items() if s.startswith("2")]
-    assert bodies
-    for answer in bodies:
+    successes = {s: a for s, a in call["responses"].items() if s.startswith("2")}
+    assert successes
+    for status, answer in successes.items():
+        if status == "204" or call["operationId"] in EMPTY_BY_PROTOCOL:
+            assert "content" not in answer
+            continue
         assert answer["content"], "a success without a body"
         if list(answer["content"]) == ["application/json"]:
             schema = schema_of(answer)

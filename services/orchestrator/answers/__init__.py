@@ -49,6 +49,15 @@ from services.orchestrator.answers.system import (
     WorkerList,
     WorkerModel,
 )
+from services.orchestrator.answers.uploads import Upload, UploadError
+from services.orchestrator.answers.webhooks import (
+    Delivery,
+    DeliveryList,
+    DeliveryTry,
+    Webhook,
+    WebhookList,
+    WebhookWithSecret,
+)
 
 __all__ = [
     "ApiKey",
@@ -59,6 +68,9 @@ __all__ = [
     "AuditPage",
     "DeadLetter",
     "DeadLetterList",
+    "Delivery",
+    "DeliveryList",
+    "DeliveryTry",
     "Episode",
     "EpisodeList",
     "EpisodeStatus",
@@ -85,6 +97,11 @@ __all__ = [
     "RunError",
     "StageRun",
     "TrashedEpisode",
+    "Upload",
+    "UploadError",
+    "Webhook",
+    "WebhookList",
+    "WebhookWithSecret",
     "Worker",
     "WorkerList",
     "WorkerModel",

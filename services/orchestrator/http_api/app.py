@@ -15,6 +15,8 @@ from services.orchestrator.http_api import (
     keys,
     problems,
     system,
+    uploads,
+    webhooks,
 )
 from services.orchestrator.http_api.access import AccessControl, require_admitted
 from services.orchestrator.http_api.requests import RequestCounter
@@ -36,12 +38,15 @@ def build(core: Core) -> FastAPI:
     api.add_middleware(AccessControl, gate=core.gate)
     api.add_middleware(RequestCounter)
     api.add_middleware(RequestTracer)  # outside of the counter, whose exemplars name its spans
+    api.add_middleware(uploads.TusHeaders)
     problems.install(api)
     description.install(api)
-    api.include_router(episodes.routes(core.episodes, core.records, core.downloads))
+    api.include_router(episodes.routes(core.episodes, core.sources, core.records, core.downloads))
+    api.include_router(uploads.routes(core.uploads))
     api.include_router(erasures.routes(core.erasures))
     api.include_router(imports.routes(core.episodes, core.imports))
     api.include_router(jobs.routes(core.jobs, core.successors, core.records, core.inquiry, core.watch))
+    api.include_router(webhooks.routes(core.webhooks))
     api.include_router(system.routes(core.readiness, core.registry, core.catalog))
     api.include_router(keys.routes(core.keys, core.audit))
     return api

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
-from pydantic import BaseModel
 
 from services.orchestrator.answers import Problem
 from services.orchestrator.http_api import security
@@ -61,11 +60,9 @@ EVENTS: Described = {
 }
 
 
-def takes_bytes(text: str, *, or_json: type[BaseModel] | None = None) -> dict[str, Any]:
-    """A request body that is taken as it comes, and perhaps another form of it; for `openapi_extra`."""
+def takes_bytes(text: str) -> dict[str, Any]:
+    """A request body that is taken as it comes; for `openapi_extra`."""
     content: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-    if or_json is not None:
-        content["application/json"] = {"schema": or_json.model_json_schema()}
     return {"requestBody": {"description": text, "required": True, "content": content}}
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.kit.artifacts import ArtifactKind
-from services.kit.errors import InvalidRequest
 from services.kit.stages import Stage
 from services.orchestrator import answers
 from services.orchestrator.downloads import Download, Downloads
 from services.orchestrator.episode_edit import EpisodeEdit
 from services.orchestrator.episode_view import episode_shown
-from services.orchestrator.episodes import Episodes, Registration
+from services.orchestrator.episodes import Episodes
 from services.orchestrator.http_api.conditions import (
     NOT_MODIFIED,
     TAGGED,
@@ -26,9 +23,11 @@ from services.orchestrator.http_api.conditions import (
     quoted,
     tagged,
 )
-from services.orchestrator.http_api.description import bytes_of, header, takes_bytes
+from services.orchestrator.http_api.description import bytes_of, header
 from services.orchestrator.http_api.pages import Pages
+from services.orchestrator.http_api.registration import REGISTRATION_BODY, registered
 from services.orchestrator.records import Records
+from services.orchestrator.sources import Sources
 
 _TEXT = {"schema": {"type": "string"}}
 _DIGEST = {"ETag": header("The file's sha256, in quotes.")}
@@ -39,15 +38,7 @@ _ARTIFACT = {
 _EXPORT_FORMS = {"application/x-ndjson": _TEXT, "text/csv": _TEXT, "application/json": {"schema": {}}}
 
 
-class LocalPath(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    path: Path
-    ep_id: str | None = None
-    replace: bool = False
-
-
-def routes(episodes: Episodes, records: Records, downloads: Downloads) -> APIRouter:
+def routes(episodes: Episodes, sources: Sources, records: Records, downloads: Downloads) -> APIRouter:
     router = APIRouter(prefix="/v1/episodes", tags=["episodes"])
 
     @router.post(
@@ -55,7 +46,7 @@ def routes(episodes: Episodes, records: Records, downloads: Downloads) -> APIRou
         status_code=201,
         response_model=answers.Episode,
         responses={200: {"model": answers.Episode, "description": "The same content was there already."}},
-        openapi_extra=takes_bytes("The video, as it is.", or_json=LocalPath),
+        openapi_extra=REGISTRATION_BODY,
     )
     async def register_episode(
         request: Request,
@@ -64,17 +55,11 @@ def routes(episodes: Episodes, records: Records, downloads: Downloads) -> APIRou
         ep_id: str | None = None,
         replace: bool = False,
     ) -> dict[str, Any]:
-        """The video as the request's body; or, where allowed, JSON that names a path on the server."""
-        if request.headers.get("content-type", "").startswith("application/json"):
-            done = await _register_path(episodes, await request.body())
-        else:
-            done = await episodes.register(
-                request.stream(),
-                filename=Path(filename).name,
-                ep_id=ep_id,
-                replace=replace,
-                size_bytes=_announced_size(request),
-            )
+        """The video as the body or in a form; or JSON that says where it is: a source, or a path on the server.
+
+        `Content-Digest` and `Repr-Digest` (RFC 9530, sha-256) are checked where they are sent.
+        """
+        done = await registered(request, episodes, sources, filename=filename, ep_id=ep_id, replace=replace)
         response.status_code = 201 if done.is_new else 200
         return episode_shown(done.episode)
 
@@ -141,19 +126,6 @@ def routes(episodes: Episodes, records: Records, downloads: Downloads) -> APIRou
         return _sent(await downloads.export(await episodes.get(ep_id), name))
 
     return router
-
-
-async def _register_path(episodes: Episodes, body: bytes) -> Registration:
-    try:
-        request = LocalPath.model_validate_json(body)
-    except ValidationError as error:
-        raise InvalidRequest(f"not a request to register a path: {error.errors()[0]['msg']}") from error
-    return await episodes.register_path(request.path, ep_id=request.ep_id, replace=request.replace)
-
-
-def _announced_size(request: Request) -> int | None:
-    text = request.headers.get("content-length", "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
 
 
 def _sent(download: Download, seen: Seen | None = None) -> Response:

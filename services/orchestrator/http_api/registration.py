@@ -1,0 +1,110 @@
+"""How a video is registered: by its bytes, by a form that holds them, or by JSON that says where they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from services.kit.errors import InvalidRequest
+from services.orchestrator.digests import sha256_from_fields, sha256_from_hex, with_digest
+from services.orchestrator.episodes import Episodes, Registration
+from services.orchestrator.http_api.forms import FILE_PART, UploadForm
+from services.orchestrator.sources import Sources
+
+_FORM_FIELDS = frozenset({"ep_id", "replace", "sha256"})
+_FORM_SCHEMA = {
+    "type": "object",
+    "required": [FILE_PART],
+    "properties": {
+        "ep_id": {"type": "string"},
+        "replace": {"type": "boolean"},
+        "sha256": {"type": "string"},
+        FILE_PART: {"type": "string", "format": "binary", "description": "the last part"},
+    },
+}
+_DIGEST_FIELDS = ("content-digest", "repr-digest")
+
+
+class WhereItIs(BaseModel):
+    """One of `source_uri`, and `path` where the server takes paths of its own machine."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: Path | None = None
+    source_uri: str | None = None
+    sha256: str | None = None
+    ep_id: str | None = None
+    replace: bool = False
+
+
+REGISTRATION_BODY: dict[str, Any] = {
+    "requestBody": {
+        "description": "The video, as it is or as a form; or where it is.",
+        "required": True,
+        "content": {
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {"schema": _FORM_SCHEMA},
+            "application/json": {"schema": WhereItIs.model_json_schema()},
+        },
+    }
+}
+
+
+async def registered(
+    request: Request, episodes: Episodes, sources: Sources, *, filename: str, ep_id: str | None, replace: bool
+) -> Registration:
+    """By the request's content type. A digest that comes with it is that of its body."""
+    content_type = request.headers.get("content-type", "")
+    sent = [value for name in _DIGEST_FIELDS for value in request.headers.getlist(name)]
+    body = with_digest(request.stream(), sha256_from_fields(sent))
+    if content_type.startswith("application/json"):
+        return await _by_place(episodes, sources, b"".join([chunk async for chunk in body]))
+    if content_type.startswith("multipart/form-data"):
+        return await _by_form(episodes, content_type, body, ep_id=ep_id, replace=replace)
+    return await episodes.register(
+        body, filename=Path(filename).name, ep_id=ep_id, replace=replace, size_bytes=announced_size(request)
+    )
+
+
+async def _by_form(
+    episodes: Episodes, content_type: str, body: Any, *, ep_id: str | None, replace: bool
+) -> Registration:
+    form = UploadForm(content_type, body, _FORM_FIELDS)
+    await form.open()
+    sha256 = form.fields.get("sha256")
+    return await episodes.register(
+        with_digest(form.chunks(), None if sha256 is None else sha256_from_hex(sha256)),
+        filename=Path(form.filename).name or "upload",
+        ep_id=form.fields.get("ep_id", ep_id),
+        replace=_flag(form.fields["replace"]) if "replace" in form.fields else replace,
+    )
+
+
+async def _by_place(episodes: Episodes, sources: Sources, body: bytes) -> Registration:
+    try:
+        where = WhereItIs.model_validate_json(body)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise InvalidRequest(f"not a request to register a video: {place} {fault['msg']}") from error
+    match where:
+        case WhereItIs(path=None, source_uri=str(uri)):
+            return await sources.register(uri, ep_id=where.ep_id, replace=where.replace, sha256=where.sha256)
+        case WhereItIs(path=Path() as path, source_uri=None, sha256=None):
+            return await episodes.register_path(path, ep_id=where.ep_id, replace=where.replace)
+    raise InvalidRequest("give either source_uri, perhaps with sha256, or path")
+
+
+def announced_size(request: Request) -> int | None:
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
+
+
+def _flag(text: str) -> bool:
+    try:
+        return TypeAdapter(bool).validate_python(text)
+    except ValidationError as error:
+        raise InvalidRequest("replace is neither true nor false") from error

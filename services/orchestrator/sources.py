@@ -1,0 +1,104 @@
+"""Episodes by the URI of their video: from the web, or from object stores that an administrator has named."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import PurePosixPath
+
+from services.kit.errors import AddressRefused, RemoteUnavailable
+from services.kit.object_store import ObjectStore
+from services.orchestrator.digests import sha256_from_hex, with_digest
+from services.orchestrator.episodes import Episodes, Registration, require_ep_id
+from services.orchestrator.outbound import Outbound
+from services.orchestrator.settings import MediaSettings, SourcesSettings
+
+_WEB = ("https", "http")
+
+
+class Sources:
+    def __init__(
+        self, episodes: Episodes, outbound: Outbound, settings: SourcesSettings, media: MediaSettings
+    ) -> None:
+        """Raises `InvalidSettings` for a prefix that no store can be opened on."""
+        self._episodes = episodes
+        self._outbound = outbound
+        self._settings = settings
+        self._max_bytes = media.max_upload_bytes
+        self._stores = {
+            f"{prefix.rstrip('/')}/": ObjectStore(prefix.rstrip("/"), options=options)
+            for prefix, options in settings.prefixes.items()
+        }
+
+    async def register(self, uri: str, *, ep_id: str | None, replace: bool, sha256: str | None) -> Registration:
+        """As `Episodes.register`, with the bytes behind `uri`, which must have the digest where one is given.
+
+        Raises besides `AddressRefused`, `RemoteUnavailable`, `TooLarge`, `NotFound`, `DigestMismatch`.
+        """
+        expected = None if sha256 is None else sha256_from_hex(sha256)
+        if ep_id is not None:
+            require_ep_id(ep_id)
+        if uri.partition(":")[0].lower() in _WEB:
+            return await self._from_web(uri, ep_id, expected, replace=replace)
+        return await self._from_store(uri, ep_id, expected, replace=replace)
+
+    async def _from_web(
+        self, url: str, ep_id: str | None, sha256: bytes | None, *, replace: bool
+    ) -> Registration:
+        async with self._outbound.fetch(
+            url,
+            hosts=self._settings.hosts,
+            max_bytes=self._max_bytes,
+            within_s=self._settings.max_fetch_s,
+        ) as source:
+            return await self._episodes.register(
+                with_digest(source.chunks(), sha256),
+                filename=source.file_name or "source",
+                ep_id=ep_id,
+                replace=replace,
+                size_bytes=source.size_bytes,
+            )
+
+    async def _from_store(
+        self, uri: str, ep_id: str | None, sha256: bytes | None, *, replace: bool
+    ) -> Registration:
+        store, key = self._found(uri)
+        size_bytes = await asyncio.to_thread(_size, store, key)
+        try:
+            async with asyncio.timeout(self._settings.max_fetch_s):
+                return await self._episodes.register(
+                    with_digest(store.stream(key), sha256),
+                    filename=PurePosixPath(key).name,
+                    ep_id=ep_id,
+                    replace=replace,
+                    size_bytes=size_bytes,
+                )
+        except TimeoutError as error:
+            message = f"the source took longer than {self._settings.max_fetch_s:.0f} s"
+            raise RemoteUnavailable(message) from error
+
+    def _found(self, uri: str) -> tuple[ObjectStore, str]:
+        """The store below whose prefix the URI lies, and its key there."""
+        for prefix, store in self._stores.items():
+            key = uri.removeprefix(prefix)
+            if key != uri and _is_plain(key):
+                return store, key
+        raise AddressRefused(
+            "the source is neither an https:// URL nor below a prefix that this system may read",
+            hint="an administrator can name prefixes by SCREENALYTICS_SOURCES__PREFIXES",
+        )
+
+
+def _is_plain(key: str) -> bool:
+    """Nothing in it means anything but itself, to whatever store."""
+    is_text = key.isprintable() and not set(key) & set("%\\?#")
+    return is_text and all(part not in ("", ".", "..") for part in key.split("/"))
+
+
+def _size(store: ObjectStore, key: str) -> int | None:
+    """Raises `AddressRefused` for what is no plain file below the prefix, were it by a link."""
+    path, root = store.local_path(key), store.local_path("")
+    if path is None or root is None or not path.exists():
+        return store.size_bytes(key)
+    if not path.is_file() or not path.resolve().is_relative_to(root.resolve()):
+        raise AddressRefused("the source is no file below the prefix")
+    return path.stat().st_size
