@@ -151,9 +151,17 @@ class Worker:
         log.info("worker %s serves %s on %s", self._presence.worker_id, stage, route)
         while not stop.is_set():
             self._looped_at = monotonic()
-            delivery = await fetch_one(self._nc, queue)
-            if delivery is not None:
-                await self._take(delivery, stop)
+            await self._take_one(queue, stop)
+        with suppress(NatsError):
+            await self._nc.flush()
+        # What came in the moment in which the last fetch gave up.
+        while queue.pending_msgs and self._nc.is_connected:
+            await self._take_one(queue, stop)
+
+    async def _take_one(self, queue: JetStreamContext.PullSubscription, stop: asyncio.Event) -> None:
+        delivery = await fetch_one(self._nc, queue)
+        if delivery is not None:
+            await self._take(delivery, stop)
 
     async def _take(self, delivery: Delivery, stop: asyncio.Event) -> None:
         task = self._readable(delivery.message)

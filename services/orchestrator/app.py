@@ -89,7 +89,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         assembler = UploadAssembler(database, store, episodes)
         outbound = Outbound(settings.outbound)
         sender = WebhookSender(database, outbound, settings.webhooks)
-        names = KeyedHash(database, settings.erasure.hash_key)
+        names = KeyedHash(database, "erasures", settings.erasure.hash_key)
         erasures = Erasures(database, names, settings.retention)
         eraser = Eraser(nc, database, store, settings.erasure)
 

@@ -12,15 +12,18 @@ _KEY_BYTES = 32
 
 
 class KeyedHash:
-    """HMAC-SHA256 (RFC 2104). Without a key by setting, one is made once and kept in Postgres."""
+    """HMAC-SHA256 (RFC 2104). Without a key by setting, one is made for each purpose and kept in Postgres."""
 
-    def __init__(self, database: Database, key: str = "") -> None:
+    def __init__(self, database: Database, purpose: str, key: str = "") -> None:
         self._database = database
+        self._purpose = purpose
         self._key = key.encode()
 
     async def of(self, name: str) -> str:
+        """`hmac-sha256:` and 64 hexadecimal digits. Raises `SystemUnavailable`."""
         while not self._key:
-            # Whoever loses a race for the first key sees the winner's at the second look.
-            rows = await self._database.read("hash_key", fresh_key=secrets.token_bytes(_KEY_BYTES))
-            self._key = bytes(rows[0]["key"]) if rows else b""
-        return "hmac-sha256:" + hmac.new(self._key, name.encode(), hashlib.sha256).hexdigest()
+            fresh = secrets.token_bytes(_KEY_BYTES)
+            rows = await self._database.read("installation_secret", purpose=self._purpose, fresh=fresh)
+            self._key = bytes(rows[0]["secret"]) if rows else b""
+        digest = hmac.new(self._key, name.encode(errors="replace"), hashlib.sha256).hexdigest()
+        return f"hmac-sha256:{digest}"

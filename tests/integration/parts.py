@@ -106,7 +106,9 @@ class Parts:
             episodes=Episodes(database, store, settings.media, settings.disk),
             logbook=Logbook(nc, database),
             markers=MarkerWriter(database, store),
-            erasures=Erasures(database, KeyedHash(database, settings.erasure.hash_key), settings.retention),
+            erasures=Erasures(
+                database, KeyedHash(database, "erasures", settings.erasure.hash_key), settings.retention
+            ),
             eraser=Eraser(nc, database, store, settings.erasure),
         )
 

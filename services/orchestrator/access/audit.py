@@ -7,9 +7,7 @@ who knows a name still finds what was done with it.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
-import secrets
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -20,6 +18,7 @@ from prometheus_client import Counter
 from services.kit.errors import SystemUnavailable
 from services.orchestrator.access.api_key import is_key_id
 from services.orchestrator.database import Database, Row
+from services.orchestrator.keyed_hash import KeyedHash
 from services.orchestrator.paging import Page, PageRequest, begin_after, page_of
 
 log = logging.getLogger(__name__)
@@ -56,7 +55,7 @@ class AuditLog:
         self._database = database
         self._retention_days = retention_days
         self._waiting: deque[AuditEntry] = deque()
-        self._hash_key: bytes | None = None
+        self._names = KeyedHash(database, _PURPOSE)
 
     async def resource(self, kind: str, name: str) -> str:
         """How a resource stands in the log; a key is named by its public id."""
@@ -64,8 +63,8 @@ class AuditLog:
             return ""
         if kind == "keys" and is_key_id(name):
             return f"{kind}/{name}"
-        mac = hmac.digest(await self._key(), f"{kind}/{name}".encode(errors="replace"), "sha256")
-        return f"{kind}/{mac.hex()[:_HASH_CHARS]}"
+        _, _, digest = (await self._names.of(f"{kind}/{name}")).partition(":")
+        return f"{kind}/{digest[:_HASH_CHARS]}"
 
     async def record(self, entries: Iterable[AuditEntry]) -> None:
         """Raises `SystemUnavailable`."""
@@ -131,15 +130,6 @@ class AuditLog:
                     )
         except SystemUnavailable as error:
             log.debug("audit retention: %s", error)
-
-    async def _key(self) -> bytes:
-        if self._hash_key is None:
-            async with self._database.transaction() as tx:
-                await tx.run("make_installation_secret", purpose=_PURPOSE, secret=secrets.token_bytes(32))
-                row = await tx.one("installation_secret", purpose=_PURPOSE)
-            assert row is not None
-            self._hash_key = bytes(row["secret"])
-        return self._hash_key
 
 
 def _parted(resource: str) -> tuple[str, str]:

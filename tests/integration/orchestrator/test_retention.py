@@ -19,7 +19,7 @@ from tests.integration.parts import VIDEO, Parts
 async def keep(parts: Parts, **days: float) -> None:
     """One pass under these settings, the others 0."""
     settings = RetentionSettings(**({"trash_days": 0} | days))
-    names = KeyedHash(parts.database)
+    names = KeyedHash(parts.database, "erasures")
     await Retention(parts.database, parts.store, parts.erasures, names, settings).apply()
 
 

@@ -57,11 +57,6 @@ CREATE TABLE erased_attempts (
 );
 CREATE INDEX erased_attempts_of_erasure ON erased_attempts (erasure_id);
 
-CREATE TABLE hash_keys (
-    name text PRIMARY KEY,
-    key bytea NOT NULL
-);
-
 ALTER TABLE episodes
     ADD COLUMN trashed_at timestamptz,
     ADD COLUMN purge_at timestamptz,

@@ -58,11 +58,14 @@ DELETE FROM audit_log WHERE audit_id IN (
     WHERE at < now() - %(older_than_days)s * interval '1 day' ORDER BY at LIMIT %(limit)s
 ) RETURNING audit_id;
 
--- name: make_installation_secret
-INSERT INTO installation_secrets (purpose, secret) VALUES (%(purpose)s, %(secret)s) ON CONFLICT DO NOTHING;
-
 -- name: installation_secret
-SELECT secret FROM installation_secrets WHERE purpose = %(purpose)s;
+-- Made at the first call; no row for whoever loses the race for it, and sees the winner's at the next.
+WITH made AS (
+    INSERT INTO installation_secrets (purpose, secret) VALUES (%(purpose)s, %(fresh)s)
+    ON CONFLICT DO NOTHING RETURNING secret
+)
+SELECT secret FROM made UNION ALL
+SELECT secret FROM installation_secrets WHERE purpose = %(purpose)s LIMIT 1;
 
 -- name: begin_upload_day
 INSERT INTO upload_days (who, day, bytes) VALUES (%(who)s, %(day)s, 0) ON CONFLICT DO NOTHING;

@@ -1,10 +1,3 @@
--- name: hash_key
--- The key, made by whoever needs it first.
-WITH made AS (
-    INSERT INTO hash_keys (name, key) VALUES ('erasures', %(fresh_key)s) ON CONFLICT DO NOTHING RETURNING key
-)
-SELECT key FROM made UNION ALL SELECT key FROM hash_keys WHERE name = 'erasures' LIMIT 1;
-
 -- name: uploads_of_name
 -- Every upload under a name that an episode has now, replaced ones too.
 SELECT episode_uid, ep_id FROM episodes

@@ -44,10 +44,9 @@ async def test_each_operation_is_for_callers_of_its_scope_and_for_nobody_else(
                     assert answer.status_code not in (401, 403), (name, answer.text)
                     assert answer.status_code < 500, (name, answer.text)
                 else:
-                    assert (answer.status_code, answer.json()["code"]) == (403, "permission-denied"), (
-                        name,
-                        scope,
-                    )
+                    assert answer.status_code == 403, (name, scope)
+                    # An answer to HEAD has no body to say it in.
+                    assert method == "HEAD" or answer.json()["code"] == "permission-denied", (name, scope)
     assert asked == set(needed)
 
 
