@@ -29,12 +29,11 @@ class Inquiry:
                 raise NotFound(f"no job {job_id!r}")
             run = _deciding_run(found[0])
             of_run, route = {"run_id": run["run_id"]}, {"stage": run["stage"], "provider": run["provider"]}
-            tasks, workers, ahead = await tx.together(
+            tasks, queues = await tx.together(
                 ("open_tasks", of_run),
-                ("workers_of_route", {**route, "expiry_s": bus.WORKER_EXPIRY_S}),
-                ("tasks_ahead", {**route, **of_run, "job_id": job_id}),
+                ("queue_of_run", {**route, **of_run, "job_id": job_id, "expiry_s": bus.WORKER_EXPIRY_S}),
             )
-        return _job_facts(found[0], run, tasks, workers, ahead[0]["tasks"], self._limits)
+        return _job_facts(found[0], run, tasks, queues[0], self._limits)
 
 
 def _deciding_run(job: Row) -> Row:
@@ -47,9 +46,7 @@ def _deciding_run(job: Row) -> Row:
     return [r for r in runs if r["state"] == state][-1 if state is State.SUCCEEDED else 0]
 
 
-def _job_facts(
-    job: Row, run: Row, tasks: list[Row], workers: list[Row], ahead: int, limits: JobsSettings
-) -> JobFacts:
+def _job_facts(job: Row, run: Row, tasks: list[Row], queue: Row, limits: JobsSettings) -> JobFacts:
     shown = job_shown(job)
     of_run = next(stage for stage in shown["stages"] if stage["run_id"] == run["run_id"])
     took = job["finished_at"] - job["started_at"] if job["finished_at"] and job["started_at"] else None
@@ -68,8 +65,8 @@ def _job_facts(
         tasks_done=of_run["tasks_done"],
         tasks_total=of_run["tasks_total"],
         open_tasks=[_task_facts(task) for task in tasks],
-        ahead=ahead,
-        workers=[WorkerFacts(worker["state"], worker["reason"] or "") for worker in workers],
+        ahead=queue["ahead"],
+        workers=[WorkerFacts(worker["state"], worker["reason"] or "") for worker in queue["workers"]],
         queue_timeout_s=limits.queue_timeout_s,
         progress=of_run["progress"],
     )

@@ -204,10 +204,3 @@ LEFT JOIN workers w ON w.worker_id = a.worker_id
 LEFT JOIN outbox o ON o.sent_at IS NULL AND o.subject LIKE '%%.' || t.task_id
 WHERE t.run_id = %(run_id)s AND t.state = 'live'
 ORDER BY t.kind, t.ordinal;
-
--- name: tasks_ahead
--- Tasks of other jobs that nobody has taken and that have waited longer for the same workers.
-SELECT count(*) AS tasks FROM tasks t JOIN stage_runs r USING (run_id)
-WHERE t.state = 'live' AND t.claimed_at IS NULL AND t.job_id <> %(job_id)s
-  AND r.stage = %(stage)s AND r.provider = %(provider)s
-  AND t.created_at < (SELECT min(created_at) FROM tasks WHERE run_id = %(run_id)s AND state = 'live');
