@@ -12,6 +12,7 @@ from deploy.helm.shapes import (
     ANNOTATIONS,
     DIGEST,
     EGRESS,
+    FILE_NAME,
     FLAG,
     GPU_LIMITS,
     LABELS,
@@ -89,6 +90,7 @@ def orchestrator() -> Schema:
         {
             "replicas": count(1, 50),
             "settings": settings(OrchestratorSettings),
+            "settingsSecret": NAME,
             "resources": RESOURCES,
             "scratchSize": SIZE,
             "service": closed(service),
@@ -155,7 +157,7 @@ def traces() -> Schema:
             "headersSecret": NAME,
             "headersKey": TEXT,
             "caConfigMap": NAME,
-            "caKey": {"type": "string", "pattern": "^[A-Za-z0-9._-]+$"},
+            "caKey": FILE_NAME,
         }
     )
 
@@ -205,6 +207,8 @@ def values() -> Schema:
                 "existingSecret": NAME,
                 "key": TEXT,
                 "rolesSecret": NAME,
+                "caConfigMap": NAME,
+                "caKey": FILE_NAME,
                 "monitoringEndpoint": endpoint,
                 "account": TEXT,
             }
@@ -250,6 +254,7 @@ def values() -> Schema:
                 "nats": EGRESS,
                 "store": EGRESS,
                 "otlp": EGRESS,
+                "outbound": closed({"to": PEERS, "ports": array(PORT)}),
             }
         ),
         "monitoring": monitoring(),

@@ -25,6 +25,7 @@ MADE_BY_THE_CHART = frozenset(
         ("media", "allow_local_paths"),
         ("models", "dir"),
         ("nats", "password"),
+        ("nats", "tls_ca_file"),
         ("nats", "url"),
         ("nats", "user"),
         ("postgres", "dsn"),

@@ -16,6 +16,7 @@ TEXTS: Schema = {"type": "array", "items": TEXT}
 PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
 SECONDS: Schema = {"type": "integer", "minimum": 1, "maximum": 86400}
 NAME: Schema = {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"}
+FILE_NAME: Schema = {"type": "string", "pattern": "^[A-Za-z0-9._-]+$"}
 SIZE: Schema = {"type": "string", "pattern": "^[1-9][0-9]*(Mi|Gi|Ti)$"}
 DIGEST: Schema = {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"}
 PASSWORD: Schema = {"type": "string", "pattern": "^([A-Za-z0-9._~-]{12,})?$"}

@@ -68,6 +68,9 @@ def dependencies(name: str, pod: Document) -> Iterator[tuple[str, int]]:
             yield "otlp", ports["otlp"]
         if "SCREENALYTICS_API__URL" in env:
             yield "api", 8080
+        if "SCREENALYTICS_GRPC__PORT" in env:  # the orchestrator alone calls what others have named
+            for port in values.get("networkPolicy", {}).get("outbound", {}).get("ports", []):
+                yield "outbound", port
         opens_store = "migrate" not in str(container.get("command"))
         if opens_store and not env.get("SCREENALYTICS_STORE__URL", "file:").startswith("file:"):
             yield "store", ports["store"]

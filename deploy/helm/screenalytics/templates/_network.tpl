@@ -64,7 +64,11 @@ podSelector:
 {{- with $policy.apiFrom -}}
 {{- $calls = append $calls (include "screenalytics.rule" (dict "way" "from" "peers" . "ports" (list 9090)) | fromYaml) -}}
 {{- end -}}
-{{- $rules := dict "orchestrator" (dict "ingress" $calls "egress" (concat (list $postgres $nats) $store $traces)) -}}
+{{- $outbound := list -}}
+{{- if $policy.outbound.ports -}}
+{{- $outbound = list (include "screenalytics.rule" (dict "way" "to" "peers" $policy.outbound.to "ports" $policy.outbound.ports) | fromYaml) -}}
+{{- end -}}
+{{- $rules := dict "orchestrator" (dict "ingress" $calls "egress" (concat (list $postgres $nats) $store $traces $outbound)) -}}
 
 {{- range $name, $_ := .Values.workers -}}
 {{- $worker := include "screenalytics.worker" (dict "root" $ "name" $name) | fromJson -}}

@@ -74,6 +74,10 @@ SCREENALYTICS_{{ index . 0 | upper }}__{{ index . 1 | upper }}
       name: {{ .Values.nats.existingSecret }}
       key: {{ .Values.nats.key }}
       {{- end }}
+{{- if .Values.nats.caConfigMap }}
+- name: SCREENALYTICS_NATS__TLS_CA_FILE
+  value: /nats-ca/{{ .Values.nats.caKey }}
+{{- end }}
 {{- with .Values.nats.rolesSecret }}
 - name: SCREENALYTICS_NATS__USER
   value: {{ $role }}
@@ -82,6 +86,21 @@ SCREENALYTICS_{{ index . 0 | upper }}__{{ index . 1 | upper }}
     secretKeyRef: {name: {{ . }}, key: {{ $role }}}
 {{- end }}
 {{- end -}}
+{{- end -}}
+
+{{- define "screenalytics.natsMount" -}}
+{{- if .Values.nats.caConfigMap }}
+- name: nats-ca
+  mountPath: /nats-ca
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "screenalytics.natsVolume" -}}
+{{- with .Values.nats.caConfigMap }}
+- name: nats-ca
+  configMap: {name: {{ . }}}
+{{- end }}
 {{- end -}}
 
 {{- define "screenalytics.storeUrl" -}}
