@@ -14,6 +14,7 @@ from chaos.system import ChaosSystem
 from crash_storm import Storm
 
 from services.kit import bus
+from services.kit.bus_connection import connect
 from services.kit.stages import Stage
 from tests.chaos.conftest import SCALE, Begin, assert_exact, finished
 from tests.sizes import IS_FULL, sized
@@ -81,7 +82,7 @@ async def test_a_drain_counts_no_attempt_and_kills_no_task(begin: Begin) -> None
 
 async def _redelivered(system: ChaosSystem) -> int:
     """Deliveries of tasks beyond the first of each message."""
-    nc = await bus.connect(system.nats_url, name="test")
+    nc = await connect(system.nats_url, name="test")
     try:
         js = nc.jetstream()
         published = (await js.stream_info(bus.TASKS_STREAM)).state.last_seq
@@ -146,7 +147,12 @@ async def _crash_at_each(system: ChaosSystem, points: list[Point]) -> int:
 async def test_poison_is_put_aside_and_the_rest_goes_on(begin: Begin) -> None:
     healthy, poison = sized(10, 195), ["crash-1", "hang-1", "memory-1", "crash-2", "hang-2"][: sized(3, 5)]
     workers = {Stage.DETECT_TRACK: sized(3, 6), Stage.FACES_EMBED: 2, Stage.CLUSTER: 2}
-    shape = {"max_attempts": _MAX_ATTEMPTS, "stall_s": 20 * SCALE, "memory_bytes": 2 << 30, "workers": workers}
+    shape = {
+        "max_attempts": _MAX_ATTEMPTS,
+        "stall_s": max(5, 20 * SCALE),
+        "memory_bytes": 1 << 30,
+        "workers": workers,
+    }
     async with begin(**shape) as (system, users):
         names = [f"ep-{n}" for n in range(healthy)]
         quiet = [f"quiet-{n}" for n in range(healthy if IS_FULL else 0)]
