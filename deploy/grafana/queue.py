@@ -72,6 +72,17 @@ QUEUE = DashboardSpec(
             ((f"sum by (stage) (increase(screenalytics_fenced_results_total{{{NS}}}[1h]))", STAGE),),
         ),
         PanelSpec(
+            "Webhooks",
+            "Tries to send an event to a webhook within the hour, by outcome.",
+            "short",
+            (
+                (
+                    f"sum by (outcome) (increase(screenalytics_webhook_attempts_total{{{NS}}}[1h]))",
+                    "{{outcome}}",
+                ),
+            ),
+        ),
+        PanelSpec(
             "Dead letters",
             "Tasks that were given up, since ever.",
             "short",

@@ -24,6 +24,13 @@ async def until_ready(worker: WatchedWorker) -> None:
     await until(is_ready, within_s=60)
 
 
+async def until_it_executes_on_the_cpu(worker: WatchedWorker) -> None:
+    async def is_said() -> bool:
+        return bool(worker.metrics) and 'effective="cpu"' in worker.metrics[-1]
+
+    await until(is_said)
+
+
 async def test_a_worker_that_loses_its_server_is_not_ready_and_ends_with_the_reason(
     parts: Parts, nats_server: EmbeddedNats, repository: Path, start_triton: StartTriton, tmp_path: Path
 ) -> None:
@@ -41,7 +48,7 @@ async def test_a_worker_that_loses_its_server_is_not_ready_and_ends_with_the_rea
         ) as worker,
     ):
         await until_ready(worker)
-        assert 'effective="cpu"' in worker.metrics[-1]
+        await until_it_executes_on_the_cpu(worker)
         await asyncio.to_thread(stop, server)
         status, err = await asyncio.to_thread(worker.end, 60)
     assert status == 4
