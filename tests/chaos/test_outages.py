@@ -33,7 +33,7 @@ async def test_a_broker_that_lost_its_files_with_jobs_in_flight_loses_none(begin
 
 async def _done_after_first_pass_s(system: ChaosSystem) -> float:
     """From the reaper's first pass over the new broker, which made its streams, to the end of the last job."""
-    nc = await bus.connect(system.nats_url, name="test")
+    nc = await connect(system.nats_url, name="test")
     try:
         made_at = (await nc.jetstream().stream_info(bus.TASKS_STREAM)).created
     finally:

@@ -14,6 +14,7 @@ from chaos.system import ChaosSystem
 from crash_storm import Storm
 
 from services.kit import bus
+from services.kit.bus_connection import connect
 from services.kit.stages import Stage
 from tests.chaos.conftest import SCALE, Begin, assert_exact, finished
 from tests.sizes import IS_FULL, sized
@@ -81,7 +82,7 @@ async def test_a_drain_counts_no_attempt_and_kills_no_task(begin: Begin) -> None
 
 async def _redelivered(system: ChaosSystem) -> int:
     """Deliveries of tasks beyond the first of each message."""
-    nc = await bus.connect(system.nats_url, name="test")
+    nc = await connect(system.nats_url, name="test")
     try:
         js = nc.jetstream()
         published = (await js.stream_info(bus.TASKS_STREAM)).state.last_seq

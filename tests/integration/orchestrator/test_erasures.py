@@ -11,6 +11,7 @@ from nats.errors import Error as NatsError
 
 from services.kit import bus
 from services.kit.artifacts import ArtifactKind
+from services.kit.bus_connection import connect
 from services.kit.codec import encode
 from services.kit.errors import Conflict, NotFound
 from services.kit.messages import Decision, Heartbeat, LogLine, Task, TaskOutcome, WorkerState, now_at
@@ -245,7 +246,7 @@ async def test_without_a_broker_files_go_and_the_receipt_waits_for_another_repli
 ) -> None:
     await quick.submitted()
     receipt = await quick.erasures.erase("show")
-    cut_off = await bus.connect(nats_server.url, name="cut off")
+    cut_off = await connect(nats_server.url, name="cut off")
     await cut_off.close()
     with pytest.raises(NatsError):
         await Eraser(cut_off, quick.database, quick.store, quick.settings.erasure).look()
