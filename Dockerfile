@@ -72,7 +72,7 @@ USER 65532:65532
 
 FROM runtime AS orchestrator
 COPY --from=orchestrator-environment /opt/venv /opt/venv
-EXPOSE 8080
+EXPOSE 8080 9090
 ENTRYPOINT ["python", "-m", "services.orchestrator"]
 
 FROM runtime AS detector
@@ -93,5 +93,5 @@ ENTRYPOINT ["python", "-m", "services.clusterer"]
 # Every service on the CPU, by its module, and the command: `docker run ... up --device cpu`.
 FROM runtime AS cpu
 COPY --from=cpu-environment /opt/venv /opt/venv
-EXPOSE 8080 9100
+EXPOSE 8080 9090 9100
 ENTRYPOINT ["python", "-m", "services.cli"]

@@ -22,7 +22,8 @@ endif
 GENERATED_DOCS := settings.md profiles.md state-machine.md messages.md licences.md openapi.json
 generator = docs/generate_$$(echo $${doc%.*} | tr - _).py
 
-PROTOS := $(shell find protos -name '*.proto')
+PROTOS := $(shell find protos/screenalytics -name '*.proto')
+PROTOC := $(BIN)/python -m grpc_tools.protoc -Iservices/pb=protos -Iprotos
 
 .PHONY: help
 help: ## Print this list
@@ -87,12 +88,14 @@ check: setup ## Format, lint, types, import boundaries, generated files, unit an
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(MAKE) --no-print-directory check-generated
+	@$(MAKE) --no-print-directory check-protos
 	@$(PYTEST) tests/unit tests/contract
 
 .PHONY: check-generated
 check-generated: setup
 	@rm -rf $(OUT)/generated && mkdir -p $(OUT)/generated
-	@$(BIN)/python -m grpc_tools.protoc -Iservices/pb=protos --python_out=$(OUT)/generated --pyi_out=$(OUT)/generated $(PROTOS:protos/%=services/pb/%)
+	@$(PROTOC) --python_out=$(OUT)/generated --pyi_out=$(OUT)/generated $(PROTOS:protos/%=services/pb/%)
+	@$(PROTOC) --grpc_python_out=$(OUT)/generated services/pb/screenalytics/v1/api.proto
 	@diff -r -x __pycache__ -x __init__.py $(OUT)/generated/services/pb services/pb || { echo "generated files are stale: make protos" >&2; exit 1; }
 	@$(BIN)/python models/build_similarity.py --check
 	@for doc in $(GENERATED_DOCS); do \
@@ -101,9 +104,26 @@ check-generated: setup
 	@$(BIN)/python -m deploy.grafana.build --check
 	@$(BIN)/python -m deploy.helm.generate --check
 
+BUF := node_modules/.bin/buf
+
+protos/node_modules: protos/package-lock.json protos/package.json
+	@npm ci --prefix protos --no-audit --no-fund --silent && touch $@
+
+.PHONY: check-protos
+check-protos: ## Judge the protos: their style, and that no older client breaks (needs npm)
+	@if command -v npm >/dev/null; then \
+		$(MAKE) --silent --no-print-directory protos/node_modules && cd protos && $(BUF) lint && $(BUF) breaking --against baseline.binpb; \
+	elif [ "$$SCREENALYTICS_TEST__REQUIRE_ALL" = 1 ]; then echo "required and missing: npm, for buf" >&2; exit 1; \
+	else echo "not checked (needs npm): buf lint, buf breaking" >&2; fi
+
+.PHONY: release-protos
+release-protos: protos/node_modules ## Hold what follows to the protos as they are now: with a release
+	@cd protos && $(BUF) build --exclude-source-info --as-file-descriptor-set -o baseline.binpb
+
 .PHONY: protos
 protos: setup ## Generate services/pb from protos
-	@$(BIN)/python -m grpc_tools.protoc -Iservices/pb=protos --python_out=. --pyi_out=. $(PROTOS:protos/%=services/pb/%)
+	@$(PROTOC) --python_out=. --pyi_out=. $(PROTOS:protos/%=services/pb/%)
+	@$(PROTOC) --grpc_python_out=. services/pb/screenalytics/v1/api.proto
 
 .PHONY: docs
 docs: setup ## Generate the tables of docs that are made from code

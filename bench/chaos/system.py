@@ -195,6 +195,7 @@ class ChaosSystem:
             | {
                 "SCREENALYTICS_POSTGRES__DSN": self._dsn_of_services(),
                 "SCREENALYTICS_HTTP__PORT": str(self._http_ports[number]),
+                "SCREENALYTICS_GRPC__PORT": "0",
                 "SCREENALYTICS_ROUTES__DECLARED": json.dumps([f"{stage}/cpu" for stage in STAGES]),
                 "SCREENALYTICS_JOBS__MAX_ATTEMPTS": str(shape.max_attempts),
                 "SCREENALYTICS_JOBS__STALL_S": str(shape.stall_s),

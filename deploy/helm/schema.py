@@ -82,6 +82,7 @@ def orchestrator() -> Schema:
     service = {
         "type": {"enum": ["ClusterIP", "LoadBalancer", "NodePort"]},
         "port": PORT,
+        "grpcPort": PORT,
         "annotations": ANNOTATIONS,
     }
     return closed(

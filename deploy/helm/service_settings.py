@@ -12,6 +12,8 @@ from services.kit.settings import ServiceSettings
 # Settings that follow from other values of the chart.
 MADE_BY_THE_CHART = frozenset(
     {
+        ("grpc", "host"),
+        ("grpc", "port"),
         ("health", "host"),
         ("health", "port"),
         ("http", "host"),

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 
 from services.cli.execution import open_kept
 from services.cli.options import SystemOptions
 from services.cli.outcome import reported
 from services.cli.screen import Screen
+from services.cli.session import Session
+from services.client import Erasure
+
+_POLL_S = 1.0
+_WAIT_S = 90.0
 
 
 def erase_episode(ep_id: str, options: SystemOptions, *, as_json: bool) -> None:
@@ -16,12 +22,23 @@ def erase_episode(ep_id: str, options: SystemOptions, *, as_json: bool) -> None:
     with reported(screen):
         with open_kept(options, screen) as session:
             receipt = session.steadily(lambda client: client.erase(ep_id))
+            screen.say("looking for late files and messages until none can follow")
+            receipt = _waited_for(session, receipt)
         went = ", ".join(f"{count} {kind}" for kind, count in receipt.counts.items() if count)
         screen.result(f"{ep_id} is erased: {went}")
         screen.result(f"receipt {receipt.erasure_id}: {receipt.state}")
         if receipt.state == "pending":
-            screen.say("files and messages that may still turn up are looked for until the receipt is done")
+            screen.warn("a worker has not let go yet; the receipt is done once it has, while the system runs")
         screen.json_line(asdict(receipt))
+
+
+def _waited_for(session: Session, receipt: Erasure) -> Erasure:
+    """The receipt when it is done, or as it is after a while: a system of this command's own ends with it."""
+    erasure_id, give_up_at = receipt.erasure_id, time.monotonic() + _WAIT_S
+    while receipt.state == "pending" and time.monotonic() < give_up_at:
+        time.sleep(_POLL_S)
+        receipt = session.steadily(lambda client: client.erasure(erasure_id))
+    return receipt
 
 
 def trash_episode(ep_id: str, options: SystemOptions, *, as_json: bool) -> None:

@@ -59,6 +59,7 @@ def _require_running(data_dir: Path) -> SystemState:
 def _print_system(screen: Screen, api_url: str, state: SystemState | None, workers: list[Worker]) -> None:
     screen.result(f"API: {api_url}")
     if state is not None:
+        screen.result(f"gRPC: {state.grpc_address}")
         screen.table(processes_table(state.parts))
     screen.table(models_table(workers))
     if state is not None and (notice := cpu_notice(workers)):
@@ -68,6 +69,7 @@ def _print_system(screen: Screen, api_url: str, state: SystemState | None, worke
 def _system_record(api_url: str, state: SystemState | None, workers: list[Worker]) -> dict[str, Any]:
     return {
         "api_url": api_url,
+        "grpc_address": state.grpc_address if state else None,
         "data_dir": state.data_dir if state else None,
         "processes": [asdict(part) for part in state.parts] if state else [],
         "workers": [asdict(worker) for worker in workers],

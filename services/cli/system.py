@@ -35,6 +35,7 @@ def bring_up(options: UpOptions) -> None:
             require_no_refusal(handle.state)
             screen.table(processes_table(handle.state.parts))
             screen.result(f"API: {handle.state.api_url}")
+            screen.result(f"gRPC: {handle.state.grpc_address}")
             _say_if_on_cpu(handle.state.api_url, screen)
             screen.say("Ctrl-C stops it")
             try:

@@ -20,7 +20,10 @@ BYTES_PER_PACKET = 9  # of an index: int64 pts and a flag
 
 @dataclass(frozen=True, slots=True)
 class MediaLimits:
-    """What one video may cost. `stall_s`: longest silence of the decoder before it is killed."""
+    """What one video may cost. `stall_s`: longest silence of the decoder before it is killed.
+
+    `cpu_s` and `wall_s`: how much a decoder may work, and how long it may live, for one request.
+    """
 
     max_pixels: int = 8192 * 4352
     max_streams: int = 64
@@ -28,6 +31,8 @@ class MediaLimits:
     max_packets: int = 20_000_000
     address_space_bytes: int = 4 << 30
     stall_s: float = 60.0
+    cpu_s: int = 43_200
+    wall_s: float = 43_200.0
 
 
 @dataclass(frozen=True, slots=True)

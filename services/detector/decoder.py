@@ -55,7 +55,7 @@ def main() -> int:
         request = DecodeRequest.from_json(sys.stdin.read())
         confine(request.limits, request.parent_pid)
         try:
-            _answer(request, out)
+            answer(request, out)
         except MediaFault as fault:
             write_record(out, RecordKind.FAULT, {"message": str(fault)})
         except MemoryError:
@@ -65,7 +65,8 @@ def main() -> int:
     return 0
 
 
-def _answer(request: DecodeRequest, out: BinaryIO) -> None:
+def answer(request: DecodeRequest, out: BinaryIO) -> None:
+    """Writes the records that were asked for. Raises `MediaFault`, `MemoryError`."""
     if request.frames is None:
         _send_index(request, out)
     else:

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic
 from typing import IO, Any
 
 import numpy as np
@@ -87,6 +88,7 @@ class Child:
         self._process = process
         self._diagnosis = diagnosis
         self._limits = limits
+        self._ends_at = monotonic() + limits.wall_s
         self._fd = process.stdout.fileno()
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
@@ -120,13 +122,21 @@ class Child:
         buffer = np.empty(size, np.uint8)
         view, filled = buffer.data, 0
         while filled < size:
-            if not self._poll.poll(self._limits.stall_s * 1e3):
-                raise DecoderDied(f"the decoder was silent for {self._limits.stall_s:g} s and was ended")
+            self._wait()
             got = os.readv(self._fd, [view[filled:]])
             if got == 0:
                 raise DecoderDied(f"the decoder died: {self._cause_of_death()}")
             filled += got
         return buffer
+
+    def _wait(self) -> None:
+        """Until there is something to read. Raises `DecoderDied`."""
+        limits, left_s = self._limits, max(self._ends_at - monotonic(), 0)
+        if left_s and self._poll.poll(min(limits.stall_s, left_s) * 1e3):
+            return
+        if left_s > limits.stall_s:
+            raise DecoderDied(f"the decoder was silent for {limits.stall_s:g} s and was ended")
+        raise DecoderDied(f"the decoder was not done within {limits.wall_s:g} s and was ended")
 
     def _cause_of_death(self) -> str:
         status = self._process.wait()

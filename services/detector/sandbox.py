@@ -33,6 +33,7 @@ def _limit_resources(limits: MediaLimits) -> None:
         return
     wanted = {
         resource.RLIMIT_AS: limits.address_space_bytes,
+        resource.RLIMIT_CPU: limits.cpu_s,
         resource.RLIMIT_NOFILE: _MAX_OPEN_FILES,
         resource.RLIMIT_FSIZE: _MAX_WRITTEN_BYTES,
         resource.RLIMIT_CORE: 0,

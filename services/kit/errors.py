@@ -22,6 +22,7 @@ ScreenalyticsError
 |-- AcceleratorUnavailable       3  the requested provider is not there
 |-- SystemUnavailable            4  a part of the system does not answer or cannot start
 |   |-- InferenceUnavailable     (the inference server does not answer)
+|   |-- DeadlineExceeded         (a call took longer than it may)
 |   |-- AlreadyRunning
 |   |-- PortInUse
 |   |-- InsufficientDisk         (what is asked for would not fit)
@@ -185,6 +186,13 @@ class SystemUnavailable(ScreenalyticsError):
 class InferenceUnavailable(SystemUnavailable):
     code = "inference-unavailable"
     title = "The inference server does not answer"
+
+
+class DeadlineExceeded(SystemUnavailable):
+    code = "deadline-exceeded"
+    title = "The call took longer than it may"
+    http_status = 504
+    grpc_status = "DEADLINE_EXCEEDED"
 
 
 class AlreadyRunning(SystemUnavailable):

@@ -76,6 +76,7 @@ def _first_state(settings: LocalSettings, ports: SystemPorts) -> SystemState:
         supervisor_pid=os.getpid(),
         started_at=datetime.now(UTC),
         api_url=ports.api_url,
+        grpc_address=ports.grpc_address,
         device=settings.device,
         allow_cpu_fallback=settings.allow_cpu_fallback,
         models_dir=settings.models_dir,

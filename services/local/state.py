@@ -42,6 +42,7 @@ class SystemState:
     supervisor_pid: int
     started_at: datetime
     api_url: str
+    grpc_address: str
     device: Provider
     allow_cpu_fallback: bool
     models_dir: Path | None
@@ -88,6 +89,7 @@ def _from_record(record: dict[str, Any]) -> SystemState:
         supervisor_pid=record["supervisor_pid"],
         started_at=datetime.fromisoformat(record["started_at"]),
         api_url=record["api_url"],
+        grpc_address=record["grpc_address"],
         device=Provider(record["device"]),
         allow_cpu_fallback=record["allow_cpu_fallback"],
         models_dir=None if models_dir is None else Path(models_dir),

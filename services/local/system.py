@@ -33,6 +33,7 @@ class SystemPorts:
     nats: int
     nats_monitoring: int
     http: int
+    grpc: int
     workers: Mapping[str, int]
 
     @classmethod
@@ -41,12 +42,17 @@ class SystemPorts:
         if http_port is not None:
             require_free(http_port, wanted_by="the API")
         taken = () if http_port is None else (http_port,)
-        postgres, nats, monitoring, http, *workers = choose_ports(4 + len(WORKERS), taken=taken)
-        return cls(postgres, nats, monitoring, http_port or http, dict(zip(WORKERS, workers, strict=True)))
+        postgres, nats, monitoring, http, grpc, *workers = choose_ports(5 + len(WORKERS), taken=taken)
+        by_worker = dict(zip(WORKERS, workers, strict=True))
+        return cls(postgres, nats, monitoring, http_port or http, grpc, by_worker)
 
     @property
     def api_url(self) -> str:
         return f"http://{LOOPBACK}:{self.http}"
+
+    @property
+    def grpc_address(self) -> str:
+        return f"{LOOPBACK}:{self.grpc}"
 
 
 def system_tiers(
@@ -62,11 +68,11 @@ def system_tiers(
         "SCREENALYTICS_MODELS__OVERLAY_DIR": str(directory.models),
         **({"SCREENALYTICS_MODELS__DIR": str(settings.models_dir)} if settings.models_dir else {}),
     }
-    orchestrator_env = {"SCREENALYTICS_POSTGRES__DSN": postgres.dsn, **_http_env(ports.http)}
+    orchestrator_env = {"SCREENALYTICS_POSTGRES__DSN": postgres.dsn, **_api_env(ports)}
     tiers = (
         (_postgres_part(postgres),),
         (_nats_part(nats),),
-        (_service_part("orchestrator", ports.http, shared_env | orchestrator_env),),
+        (_service_part("orchestrator", ports.http, shared_env | orchestrator_env, also=(ports.grpc,)),),
     )
     if not settings.workers:
         return tiers
@@ -106,15 +112,21 @@ def _nats_part(nats: EmbeddedNats) -> PartSpec:
     )
 
 
-def _service_part(name: str, port: int, env: Mapping[str, str], **more: Any) -> PartSpec:
+def _service_part(
+    name: str, port: int, env: Mapping[str, str], *, also: tuple[int, ...] = (), **more: Any
+) -> PartSpec:
+    """`port` tells whether it is ready; it listens on those in `also` too."""
     launch = Launch(argv=module_argv(f"services.{name}"), env=module_env() | dict(env))
-    return PartSpec(name=name, launch=launch, ports=(port,), obstacle=http_obstacle(port, "/readyz"), **more)
+    is_ready = http_obstacle(port, "/readyz")
+    return PartSpec(name=name, launch=launch, ports=(port, *also), obstacle=is_ready, **more)
 
 
-def _http_env(port: int) -> dict[str, str]:
+def _api_env(ports: SystemPorts) -> dict[str, str]:
     return {
         "SCREENALYTICS_HTTP__HOST": LOOPBACK,
-        "SCREENALYTICS_HTTP__PORT": str(port),
+        "SCREENALYTICS_HTTP__PORT": str(ports.http),
+        "SCREENALYTICS_GRPC__HOST": LOOPBACK,
+        "SCREENALYTICS_GRPC__PORT": str(ports.grpc),
         "SCREENALYTICS_MEDIA__ALLOW_LOCAL_PATHS": "true",
     }
 

@@ -29,6 +29,7 @@ from services.orchestrator.eraser import Eraser
 from services.orchestrator.erasures import Erasures
 from services.orchestrator.feed import JobFeed
 from services.orchestrator.gauges import StateGauges
+from services.orchestrator.grpc_api.app import GrpcServer
 from services.orchestrator.http_api import app as http_api
 from services.orchestrator.imports import Imports
 from services.orchestrator.inquiry import Inquiry
@@ -131,7 +132,8 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             registry=registry,
             readiness=readiness,
         )
-        await _run_until(stop, agents, _server(http_api.build(core), settings), readiness)
+        http_server = _server(http_api.build(core), settings)
+        await _run_until(stop, agents, http_server, GrpcServer(core, settings.grpc), readiness)
 
 
 def _core(
@@ -202,23 +204,28 @@ def _server(api: FastAPI, settings: OrchestratorSettings) -> uvicorn.Server:
 
 
 async def _run_until(
-    stop: asyncio.Event, agents: list[Coroutine[Any, Any, None]], server: uvicorn.Server, readiness: Readiness
+    stop: asyncio.Event,
+    agents: list[Coroutine[Any, Any, None]],
+    http_server: uvicorn.Server,
+    grpc_server: GrpcServer,
+    readiness: Readiness,
 ) -> None:
     """An agent that ends or fails ends the process: half an orchestrator is worse than a restart."""
     working = [asyncio.create_task(agent) for agent in agents]
-    serving = asyncio.create_task(_serve(server))
+    serving = [asyncio.create_task(_serve(http_server)), asyncio.create_task(grpc_server.serve())]
     stopped = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({*working, serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*working, *serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         readiness.is_draining = True
-        server.should_exit = True
-        await serving
+        http_server.should_exit = True
+        await grpc_server.stop()
+        await asyncio.gather(*serving)
         for task in working:
             if task.done():
                 task.result()
                 raise SystemUnavailable("an agent of the orchestrator ended")
     finally:
-        await end_tasks([*working, stopped])
+        await end_tasks([*working, *serving, stopped])
 
 
 async def _serve(server: uvicorn.Server) -> None:

@@ -22,7 +22,9 @@ log = logging.getLogger(__name__)
 
 _POLL_S = 1.0
 _LEASE_S = 30.0
-# Once done, files are still looked for, at this pace and for so long: a frozen worker may wake up late.
+# Once done, a stream that was not empty yet is looked at again.
+_STREAM_POLL_S = 10.0
+# And files are looked for at this pace and for so long: a frozen worker may wake up late.
 _WATCH_EVERY_S = 3_600.0
 _WATCH_S = 86_400.0
 _MESSAGES_A_LOOK = 1_000
@@ -74,7 +76,7 @@ class Eraser:
                 messages=messages,
                 unemptied_streams=left,
                 is_done=is_done,
-                again_in_s=_POLL_S if left or not is_done else _WATCH_EVERY_S,
+                again_in_s=_again_in_s(is_done=is_done, has_streams_left=bool(left)),
             )
         if is_done and erasure["state"] == "pending":
             log.info("erasure %s is done", erasure["erasure_id"])
@@ -98,3 +100,9 @@ class Eraser:
 
     def _sweep(self, erasure: Row) -> int:
         return sum(self._store.delete_prefix(uid) for uid in erasure["episode_uids"])
+
+
+def _again_in_s(*, is_done: bool, has_streams_left: bool) -> float:
+    if not is_done:
+        return _POLL_S
+    return _STREAM_POLL_S if has_streams_left else _WATCH_EVERY_S

@@ -21,7 +21,7 @@ from services.kit.stage_configs import (
     SceneDetector,
     StageConfig,
 )
-from services.kit.stages import Stage
+from services.kit.stages import STAGE_ORDER, Stage
 
 # More threads than any machine has: the cgroup's limit decides.
 UNCAPPED = 1024
@@ -137,6 +137,18 @@ def _model_name(role: str, overrides: Mapping[str, Any], catalog: Catalog) -> st
     if not isinstance(name, str):
         raise InvalidRequest(f"overrides do not fit: {role}: a model is given by its name")
     return name
+
+
+def profile_table(catalog: Catalog) -> dict[str, Any]:
+    """What a job of each profile does in each stage, without overrides."""
+    profiles = {
+        profile: {
+            stage: effective_config(stage, profile, {}, catalog).model_dump(mode="json")
+            for stage in STAGE_ORDER
+        }
+        for profile in Profile
+    }
+    return {"default": DEFAULT_PROFILE, "profiles": profiles}
 
 
 def fallback_warning(route: Provider, requested: Provider) -> list[str]:

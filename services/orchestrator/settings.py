@@ -25,6 +25,22 @@ class HttpSettings(Group):
     port: int = Field(default=8080, ge=0, le=65535)
 
 
+class GrpcSettings(Group):
+    """`deadline_s` bounds every call but streams, whatever deadline the client has set.
+
+    `keepalive_s`: how often a silent connection is looked at; one that does not answer within
+    `keepalive_timeout_s` has ended. `reflection` tells everybody what the API is made of.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=9090, ge=0, le=65535)
+    reflection: bool = False
+    deadline_s: float = Field(default=90.0, gt=0)
+    keepalive_s: float = Field(default=60.0, ge=1)
+    keepalive_timeout_s: float = Field(default=20.0, gt=0)
+    max_message_bytes: int = Field(default=4 << 20, ge=1024)
+
+
 class MediaSettings(Group):
     """`allow_local_paths`: episodes may be registered by a path on the orchestrator's own machine."""
 
@@ -136,6 +152,7 @@ class RetentionSettings(Group):
 class OrchestratorSettings(ServiceSettings):
     postgres: PostgresSettings
     http: HttpSettings = HttpSettings()
+    grpc: GrpcSettings = GrpcSettings()
     media: MediaSettings = MediaSettings()
     imports: ImportsSettings = ImportsSettings()
     outbound: OutboundSettings = OutboundSettings()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -57,7 +57,7 @@ class JobWatch:
                 await asyncio.sleep(min(left_s, _LOOK_AGAIN_S))  # a talkative job wakes for every line
         return await self._records.job(job_id)
 
-    async def events(self, job_id: str, *, after: int) -> AsyncIterator[JobEvent | None]:
+    async def events(self, job_id: str, *, after: int) -> AsyncGenerator[JobEvent | None, None]:
         """Events with a `seq` above `after`, progress between them, and `end` when the job has ended.
 
         None now and then while there is nothing to tell. Raises `NotFound` at the first step; a job that is

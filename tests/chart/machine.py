@@ -91,7 +91,7 @@ class Machine:
     def _env(self, name: str, container: Document, folders: Mapping[str, Path]) -> dict[str, str]:
         rendered = {entry["name"]: self._value(entry, container, folders) for entry in container.get("env", [])}
         for port_name, port in self._ports(name, container).items():
-            variable = {"http": "SCREENALYTICS_HTTP__PORT", "health": "SCREENALYTICS_HEALTH__PORT"}[port_name]
+            variable = f"SCREENALYTICS_{port_name.upper()}__PORT"
             assert variable in rendered
             rendered[variable] = str(port)
         tmp = str(folders.get("/tmp", self.root))
@@ -123,13 +123,13 @@ class Machine:
     def serve_service(self, service: Document, name: str, pod: Document) -> None:
         """From now on the Service's address is that of the pod's port."""
         (container,) = pod["spec"]["containers"]
-        (port,) = service["spec"]["ports"]
-        here = self._ports(name, container)[port["targetPort"]]
-        self.addresses[f"{service['metadata']['name']}:{port['port']}"] = f"{LOOPBACK}:{here}"
+        for port in service["spec"]["ports"]:
+            here = self._ports(name, container)[port["targetPort"]]
+            self.addresses[f"{service['metadata']['name']}:{port['port']}"] = f"{LOOPBACK}:{here}"
 
     def scrape_targets(self) -> list[str]:
         """host:port of every container's first port: where its metrics are."""
-        return [f"{LOOPBACK}:{port}" for port in self.chosen_ports.values()]
+        return [f"{LOOPBACK}:{port}" for name, port in self.chosen_ports.items() if not name.endswith("/grpc")]
 
     def _folders(self, name: str, pod: Document, container: Document) -> dict[str, Path]:
         volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes", [])}

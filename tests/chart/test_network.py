@@ -148,6 +148,12 @@ def test_prometheus_reaches_every_port_that_the_pod_monitor_names() -> None:
                 ), name
 
 
+def test_who_may_call_the_api_may_call_it_over_grpc_and_who_scrapes_may_not() -> None:
+    policy = rendered("production").get("NetworkPolicy", "demo-screenalytics-orchestrator")
+    rules = [rule for rule in policy["spec"]["ingress"] if 9090 in {port["port"] for port in rule["ports"]}]
+    assert [rule["from"] for rule in rules] == [values_of("production")["networkPolicy"]["apiFrom"]]
+
+
 def test_keda_reaches_the_monitoring_that_its_triggers_name() -> None:
     found = rendered("trial-on-gpu")
     endpoint = found.of("ScaledObject")[0]["spec"]["triggers"][0]["metadata"]["natsServerMonitoringEndpoint"]

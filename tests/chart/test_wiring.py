@@ -140,7 +140,7 @@ def test_ports_are_those_of_the_settings(values: str) -> None:
         assert env_of(container)["SCREENALYTICS_HEALTH__PORT"] == str(container["ports"][0]["containerPort"])
     for service in rendered(values).of("Service"):
         if service["metadata"]["name"].endswith("-orchestrator"):
-            assert service["spec"]["ports"][0]["targetPort"] == "http"
+            assert [port["targetPort"] for port in service["spec"]["ports"]] == ["http", "grpc"]
 
 
 def test_the_default_ports_of_the_code_are_those_of_the_containers() -> None:
@@ -151,6 +151,7 @@ def test_the_default_ports_of_the_code_are_those_of_the_containers() -> None:
         for port in container.get("ports", [])
     }
     assert ports["http"] == OrchestratorSettings.model_fields["http"].default.port
+    assert ports["grpc"] == OrchestratorSettings.model_fields["grpc"].default.port
     assert ports["health"] == DetectorSettings.model_fields["health"].default.port
 
 

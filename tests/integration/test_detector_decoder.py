@@ -288,6 +288,8 @@ def test_a_decoder_inherits_no_secret_and_few_rights(
     }
     assert limits["Max core file size"] == ["0", "0"]
     assert limits["Max address space"] == [str(4 << 30)] * 2
+    assert limits["Max cpu time"] == ["43200", "43200"]
+    assert limits["Max file size"] == ["65536", "65536"]
     assert limits["Max open files"] == ["64", "64"]
     assert "NoNewPrivs:\t1" in (process / "status").read_text()
     records.close()

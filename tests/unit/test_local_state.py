@@ -19,6 +19,7 @@ def state(tmp_path: Path) -> SystemState:
         supervisor_pid=os.getpid(),
         started_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
         api_url="http://127.0.0.1:8080",
+        grpc_address="127.0.0.1:9090",
         device=Provider.CUDA,
         allow_cpu_fallback=True,
         models_dir=tmp_path / "models",

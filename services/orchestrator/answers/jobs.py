@@ -9,6 +9,7 @@ from services.kit.stages import Stage, TaskKind
 from services.orchestrator.answers.shared import NextPageToken, Tag, Time
 from services.orchestrator.jobs import ExecutionMode, ExecutionPlace, JobKind
 from services.orchestrator.lifecycle import State
+from services.orchestrator.profiles import Profile
 
 
 class RunError(BaseModel):
@@ -65,7 +66,7 @@ class Job(BaseModel):
     episode_uid: str
     kind: JobKind
     state: State
-    profile: str
+    profile: Profile
     requested_device: Provider
     allow_cpu_fallback: bool
     force: bool

@@ -8,12 +8,10 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from services.orchestrator import answers
-from services.orchestrator.database import Row, as_json
+from services.orchestrator.episode_view import import_shown
 from services.orchestrator.episodes import Episodes
 from services.orchestrator.http_api.description import takes_bytes
 from services.orchestrator.imports import ImportOutcome, Imports
-
-_FIELDS = ("name", "stage", "sha256", "size_bytes", "rows", "modified_at", "imported_at")
 
 
 def routes(episodes: Episodes, imports: Imports) -> APIRouter:
@@ -21,7 +19,7 @@ def routes(episodes: Episodes, imports: Imports) -> APIRouter:
 
     @router.get("", response_model=answers.ImportedFileList)
     async def list_imports(ep_id: str) -> dict[str, Any]:
-        return {"files": [_shown(row) for row in await imports.list(await episodes.get(ep_id))]}
+        return {"files": [import_shown(row) for row in await imports.list(await episodes.get(ep_id))]}
 
     @router.put(
         "/{name}",
@@ -37,10 +35,6 @@ def routes(episodes: Episodes, imports: Imports) -> APIRouter:
             request.stream(), ep_id=ep_id, name=name, run_key=run_id, modified_at=modified_at
         )
         response.status_code = 201 if done.outcome is ImportOutcome.IMPORTED else 200
-        return {**_shown(done.row), "outcome": done.outcome}
+        return {**import_shown(done.row), "outcome": done.outcome}
 
     return router
-
-
-def _shown(row: Row) -> dict[str, Any]:
-    return {**{name: as_json(row[name]) for name in _FIELDS}, "run_id": row["run_key"]}

@@ -10,10 +10,9 @@ from prometheus_client.exposition import choose_encoder
 
 from services.kit.errors import SystemUnavailable
 from services.kit.inference.catalog import Catalog
-from services.kit.stages import STAGE_ORDER
 from services.orchestrator import answers
 from services.orchestrator.http_api.description import bytes_of
-from services.orchestrator.profiles import DEFAULT_PROFILE, Profile, effective_config
+from services.orchestrator.profiles import profile_table
 from services.orchestrator.readiness import Readiness
 from services.orchestrator.registry import WorkerRegistry
 
@@ -46,13 +45,6 @@ def routes(readiness: Readiness, registry: WorkerRegistry, catalog: Catalog) -> 
 
     @router.get("/v1/profiles", response_model=answers.ProfileList)
     async def list_profiles() -> dict[str, Any]:
-        shown = {
-            profile: {
-                stage: effective_config(stage, profile, {}, catalog).model_dump(mode="json")
-                for stage in STAGE_ORDER
-            }
-            for profile in Profile
-        }
-        return {"default": DEFAULT_PROFILE, "profiles": shown}
+        return profile_table(catalog)
 
     return router

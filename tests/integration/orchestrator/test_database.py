@@ -133,7 +133,7 @@ async def test_postgres_that_is_away_is_the_systems_fault(dsn: str) -> None:
 async def test_a_server_that_ends_our_connections_is_used_again(parts: Parts) -> None:
     await parts.upload()
     await parts.rows(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     assert await parts.episodes.get("show")

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nats.errors import Error as NatsError
 
 from services.kit import bus
 from services.kit.artifacts import ArtifactKind
 from services.kit.codec import encode
 from services.kit.errors import Conflict, NotFound
 from services.kit.messages import Decision, Heartbeat, LogLine, Task, TaskOutcome, WorkerState, now_at
+from services.local.nats import EmbeddedNats
+from services.orchestrator.eraser import Eraser
 from services.orchestrator.jobs import JobKind
 from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.results import Verdict
@@ -235,3 +238,20 @@ async def test_submits_during_an_erasure_are_answered_and_leave_nothing(quick: P
         answers = await asyncio.gather(*asked, return_exceptions=True)
         assert all(isinstance(a, str | dict | NotFound | Conflict) for a in answers), answers
         assert await quick.rows("SELECT job_id FROM jobs UNION ALL SELECT episode_uid FROM episodes") == []
+
+
+async def test_without_a_broker_files_go_and_the_receipt_waits_for_another_replica(
+    quick: Parts, nats_server: EmbeddedNats
+) -> None:
+    await quick.submitted()
+    receipt = await quick.erasures.erase("show")
+    cut_off = await bus.connect(nats_server.url, name="cut off")
+    await cut_off.close()
+    with pytest.raises(NatsError):
+        await Eraser(cut_off, quick.database, quick.store, quick.settings.erasure).look()
+    assert list(quick.store.keys("")) == []
+    assert await state_of(quick, receipt) == "pending"
+    assert not await quick.eraser.look(), "the replica that was cut off has it for a while"
+    for _ in range(2):
+        await look(quick)
+    assert await state_of(quick, receipt) == "done"

@@ -60,7 +60,11 @@ podSelector:
 {{- $triton := include "screenalytics.peer" (dict "root" . "component" "triton") | fromYaml -}}
 
 {{- $api := include "screenalytics.rule" (dict "way" "from" "peers" (concat (list $test) $policy.apiFrom $policy.metricsFrom) "ports" (list 8080)) | fromYaml -}}
-{{- $rules := dict "orchestrator" (dict "ingress" (list $api) "egress" (concat (list $postgres $nats) $store $traces)) -}}
+{{- $calls := list $api -}}
+{{- with $policy.apiFrom -}}
+{{- $calls = append $calls (include "screenalytics.rule" (dict "way" "from" "peers" . "ports" (list 9090)) | fromYaml) -}}
+{{- end -}}
+{{- $rules := dict "orchestrator" (dict "ingress" $calls "egress" (concat (list $postgres $nats) $store $traces)) -}}
 
 {{- range $name, $_ := .Values.workers -}}
 {{- $worker := include "screenalytics.worker" (dict "root" $ "name" $name) | fromJson -}}

@@ -1,0 +1,1 @@
+"""The gRPC API: thin methods over the orchestrator's own verbs."""
