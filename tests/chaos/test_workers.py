@@ -147,7 +147,12 @@ async def _crash_at_each(system: ChaosSystem, points: list[Point]) -> int:
 async def test_poison_is_put_aside_and_the_rest_goes_on(begin: Begin) -> None:
     healthy, poison = sized(10, 195), ["crash-1", "hang-1", "memory-1", "crash-2", "hang-2"][: sized(3, 5)]
     workers = {Stage.DETECT_TRACK: sized(3, 6), Stage.FACES_EMBED: 2, Stage.CLUSTER: 2}
-    shape = {"max_attempts": _MAX_ATTEMPTS, "stall_s": 20 * SCALE, "memory_bytes": 2 << 30, "workers": workers}
+    shape = {
+        "max_attempts": _MAX_ATTEMPTS,
+        "stall_s": max(5, 20 * SCALE),
+        "memory_bytes": 1 << 30,
+        "workers": workers,
+    }
     async with begin(**shape) as (system, users):
         names = [f"ep-{n}" for n in range(healthy)]
         quiet = [f"quiet-{n}" for n in range(healthy if IS_FULL else 0)]
