@@ -125,6 +125,7 @@ def test_a_url_that_is_not_plain_is_refused(url: str) -> None:
         ("https://127。0。0。1/", "127.0.0.1", "127.0.0.1"),
         ("https://[::FFFF:127.0.0.1]:444/", "::ffff:127.0.0.1", "[::ffff:127.0.0.1]:444"),
         ("http://127.0.0.1/", "127.0.0.1", "127.0.0.1"),
+        ("https://videos.example:0/", "videos.example", "videos.example:0"),
     ],
 )
 def test_a_host_has_one_spelling(url: str, host: str, authority: str) -> None:

@@ -116,5 +116,5 @@ class UploadForm:
 def _faults() -> Iterator[None]:
     try:
         yield
-    except FormParserError as error:
+    except (FormParserError, ValueError) as error:
         raise InvalidRequest(f"not a multipart form: {error}") from error

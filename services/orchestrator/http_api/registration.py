@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from services.kit.errors import InvalidRequest
+from services.kit.errors import InvalidRequest, TooLarge
 from services.orchestrator.digests import sha256_from_fields, sha256_from_hex, with_digest
 from services.orchestrator.episodes import Episodes, Registration
 from services.orchestrator.http_api.forms import FILE_PART, UploadForm
@@ -25,6 +26,7 @@ _FORM_SCHEMA = {
         FILE_PART: {"type": "string", "format": "binary", "description": "the last part"},
     },
 }
+_MAX_JSON_BYTES = 64 << 10
 _DIGEST_FIELDS = ("content-digest", "repr-digest")
 
 
@@ -61,7 +63,7 @@ async def registered(
     sent = [value for name in _DIGEST_FIELDS for value in request.headers.getlist(name)]
     body = with_digest(request.stream(), sha256_from_fields(sent))
     if content_type.startswith("application/json"):
-        return await _by_place(episodes, sources, b"".join([chunk async for chunk in body]))
+        return await _by_place(episodes, sources, await _short(body))
     if content_type.startswith("multipart/form-data"):
         return await _by_form(episodes, content_type, body, ep_id=ep_id, replace=replace)
     return await episodes.register(
@@ -70,7 +72,7 @@ async def registered(
 
 
 async def _by_form(
-    episodes: Episodes, content_type: str, body: Any, *, ep_id: str | None, replace: bool
+    episodes: Episodes, content_type: str, body: AsyncIterator[bytes], *, ep_id: str | None, replace: bool
 ) -> Registration:
     form = UploadForm(content_type, body, _FORM_FIELDS)
     await form.open()
@@ -96,6 +98,16 @@ async def _by_place(episodes: Episodes, sources: Sources, body: bytes) -> Regist
         case WhereItIs(path=Path() as path, source_uri=None, sha256=None):
             return await episodes.register_path(path, ep_id=where.ep_id, replace=where.replace)
     raise InvalidRequest("give either source_uri, perhaps with sha256, or path")
+
+
+async def _short(body: AsyncIterator[bytes]) -> bytes:
+    """Raises `TooLarge` for more than any request to register by place has."""
+    held = b""
+    async for chunk in body:
+        held += chunk
+        if len(held) > _MAX_JSON_BYTES:
+            raise TooLarge(f"the JSON is longer than {_MAX_JSON_BYTES} bytes")
+    return held
 
 
 def announced_size(request: Request) -> int | None:

@@ -74,7 +74,7 @@ def parse_target(url: str) -> Target:
     return Target(
         scheme,
         _host(parts.hostname or "", is_bracketed="[" in parts.netloc),
-        port or _DEFAULT_PORTS[scheme],
+        _DEFAULT_PORTS[scheme] if port is None else port,
         path + query,
     )
 

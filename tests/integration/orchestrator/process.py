@@ -20,13 +20,14 @@ ROOT = Path(__file__).resolve().parents[3]
 class Orchestrator:
     def __init__(self, parts: Parts, nats_url: str, log: Path, settings: dict[str, str]) -> None:
         self._log = log
-        self._port = choose_ports(1)[0]
+        self._port, grpc_port = choose_ports(2)
         self._env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("SCREENALYTICS_")},
             "SCREENALYTICS_POSTGRES__DSN": parts.database.dsn,
             "SCREENALYTICS_NATS__URL": nats_url,
             "SCREENALYTICS_STORE__URL": parts.settings.store.url,
             "SCREENALYTICS_HTTP__PORT": str(self._port),
+            "SCREENALYTICS_GRPC__PORT": str(grpc_port),
             **settings,
         }
         self._process: subprocess.Popen[bytes] | None = None

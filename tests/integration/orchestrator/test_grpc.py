@@ -75,6 +75,10 @@ ACTS = {
     "RetryJob",
     "ResumeJob",
     "WatchJob",
+    "EraseEpisode",
+    "GetErasure",
+    "TrashEpisode",
+    "RestoreEpisode",
 }  # each has tests of its own
 
 

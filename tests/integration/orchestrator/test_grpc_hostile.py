@@ -19,7 +19,7 @@ from tests.integration.parts import Parts
 
 ANSWERED = {
     grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND,
-    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED,
 }  # fmt: skip
 TEXTS = st.one_of(st.text(max_size=40), st.sampled_from(["show", "cluster", "", "\0", "../x", "a" * 10_000]))
 NUMBERS = st.one_of(st.integers(-(2**31), 2**31 - 1), st.sampled_from([0, 1, 500]))

@@ -174,7 +174,7 @@ async def test_what_came_before_a_connection_broke_is_kept(serve_api: Serve) -> 
         assert api.base_url.port is not None
         _, writer = await asyncio.open_connection("127.0.0.1", api.base_url.port)
         head = (
-            f"PATCH {where} HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
+            f"PATCH {where} HTTP/1.1\r\nHost: localhost\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
             f"Content-Type: application/offset+octet-stream\r\nContent-Length: {len(VIDEO)}\r\n\r\n"
         )
         writer.write(head.encode() + VIDEO[:4321])

@@ -33,6 +33,8 @@ from tests.sizes import IS_FULL, sized
 
 # Goes on for as long as a job does; tests/integration/orchestrator/test_event_stream.py holds it.
 _ENDLESS = "watch_job"
+# The parts of an upload are bytes, under the name that tus has for them.
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
 _EXAMPLES = sized(2, 50)  # of each call, valid, and as many invalid
 _ROUNDS, _CHAINS, _STEPS = sized(1, 20), sized(5, 10), sized(5, 12)
 _BARE = settings(
@@ -50,6 +52,8 @@ def is_foreseen(ctx: CheckContext, response: Response, case: Case) -> bool | Non
     assert response.status_code < 500, response.text
     if response.status_code >= 400:
         assert response.headers["content-type"] == ["application/problem+json"], response.text
+        if case.method.upper() == "HEAD":  # whose answers have no body
+            return None
         body = response.json()
         assert (body["status"], bool(body["code"]), bool(body["detail"])) == (response.status_code, True, True)
     return None

@@ -107,6 +107,11 @@ async def test_what_cannot_be_registered_is_a_problem_and_leaves_nothing(
     assert await parts.rows("SELECT 1 FROM episodes") == []
 
 
+async def test_a_request_that_is_too_long_to_be_one_is_not_held(api: httpx.AsyncClient) -> None:
+    refused = await register(api, "https://127.0.0.1/" + "a" * 100_000)
+    assert (refused.status_code, refused.json()["code"]) == (413, "too-large")
+
+
 async def test_a_file_below_a_prefix_is_registered(api: httpx.AsyncClient, shelf: Path) -> None:
     done = await register(api, f"{shelf.as_uri()}/season/show.mp4", ep_id="show", sha256=SHA256)
     assert (done.status_code, done.json()["sha256"]) == (201, SHA256)

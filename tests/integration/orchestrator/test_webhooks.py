@@ -17,6 +17,7 @@ import pytest
 from services.kit.errors import InvalidSettings
 from services.kit.messages import TaskOutcome
 from services.local.nats import EmbeddedNats
+from services.orchestrator.paging import PageRequest, page_of
 from services.orchestrator.settings import WebhooksSettings
 from services.orchestrator.webhook_messages import SecretBox, retry_delay_s
 from tests.integration.orchestrator.conftest import Serve
@@ -284,6 +285,11 @@ async def test_deliveries_are_listed_page_by_page(
         seen += [delivery["type"] for delivery in page["deliveries"]]
         token = page["next_page_token"]
     assert token == ""
+    forged = page_of(
+        ["", ""], PageRequest(1), {"list": "deliveries", "webhook_id": webhook["webhook_id"]}, lambda _: ("x",)
+    )
+    refused = await api.get(path, params={"page_token": forged.next_page_token})
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid-page-token")
     assert len(seen) == 7
     assert seen[-1] == "screenalytics.episode.registered"
 
