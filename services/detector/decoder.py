@@ -15,7 +15,7 @@ from fractions import Fraction
 from typing import Any, BinaryIO
 
 import numpy as np
-from av.logging import WARNING, restore_default_callback, set_level
+from av.logging import WARNING, restore_default_callback, set_libav_level
 
 from services.detector.cut_scores import CutScorer, InternalScorer, PySceneDetectScorer
 from services.detector.decode_protocol import (
@@ -45,13 +45,21 @@ _ALIVE_EVERY_PACKETS = 5_000
 _STATES_ITS_LENGTH = frozenset({ContainerFormat.MP4, ContainerFormat.MATROSKA, ContainerFormat.AVI})
 
 
+def let_ffmpeg_speak_for_itself() -> None:
+    """Its remarks go to standard error by its own hand.
+
+    Through Python a decoding thread would wait for the interpreter's lock, which may be held by whoever waits
+    for that thread: for ever. PyAV's own `set_level` would bring that way back.
+    """
+    restore_default_callback()
+    set_libav_level(WARNING)
+
+
 def main() -> int:
     # Libraries may print; only records go to the pipe.
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)
-        # FFmpeg's own remarks go to standard error, by its own hand: through Python they could lock up.
-        restore_default_callback()
-        set_level(WARNING)
+        let_ffmpeg_speak_for_itself()
         request = DecodeRequest.from_json(sys.stdin.read())
         confine(request.limits, request.parent_pid)
         try:
