@@ -91,7 +91,8 @@ class FollowedJob:
         fault = interruption(interrupt)
         self._screen.say(f"{fault.message}: cancelling job {job.job_id}")
         try:
-            job = self._session.client.cancel(job.job_id)
+            with self._session.apart() as client:
+                job = client.cancel(job.job_id)
         except ClientError as error:
             self._screen.warn(f"the job may go on: {error}")
         else:

@@ -72,6 +72,10 @@ class Session:
             self.client.close()
             self.client = self._client(api_url)
 
+    def apart(self) -> Client:
+        """A client of its own: an interrupt may have left the other one in the middle of an answer."""
+        return self._client(self.client.base_url)
+
     def _client(self, api_url: str) -> Client:
         agent = f"screenalytics-cli ({psutil.Process().username()}@{gethostname()})"
         if self.local is not None:
