@@ -91,7 +91,7 @@ def run_case(request: DecodeRequest) -> tuple[str, int]:
             os.kill(pid, signal.SIGKILL)
             os.wait4(pid, 0)
             return "hang", 0
-        time.sleep(0.001)
+        time.sleep(0.001)  # the child cannot be waited for with a time limit and its usage at once
     if os.WIFSIGNALED(status):
         return f"killed by {signal.Signals(os.WTERMSIG(status)).name}", usage.ru_maxrss << 10
     return _OUTCOMES.get(os.WEXITSTATUS(status), "unforeseen"), usage.ru_maxrss << 10

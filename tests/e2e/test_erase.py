@@ -143,7 +143,7 @@ def test_no_message_holds_a_file_name_an_embedding_or_an_image(heard: Heard, ran
     kinds = {"task", "result", "log", "claim", "progress", "worker"}
     give_up_at = time.monotonic() + 30  # a heartbeat comes each five seconds, and whatever the job
     while not kinds <= heard.kinds() and time.monotonic() < give_up_at:
-        time.sleep(0.1)
+        time.sleep(0.1)  # what is waited for happens in other processes
     assert kinds <= heard.kinds()
     ours = Heard([(s, d) for s, d in heard.messages if s.startswith("screenalytics.")])
     assert ours.with_any((FILE_NAME.encode(), *ran.vectors, *_IMAGES)) == []
@@ -207,5 +207,5 @@ def _until_done(read: Callable[[], Any]) -> Any:
     give_up_at = time.monotonic() + _DONE_WITHIN_S
     while (receipt := read()).state != "done" or receipt.unemptied_streams:
         assert time.monotonic() < give_up_at, receipt
-        time.sleep(0.2)
+        time.sleep(0.2)  # what is waited for happens in other processes
     return receipt

@@ -114,7 +114,7 @@ class AccessControl(grpc.aio.ServerInterceptor):
         except ScreenalyticsError as error:
             await self._gate.remember(seen, known, error.code)
             raise
-        except Exception:
+        except Exception:  # raised again for the guard; what was tried is remembered whatever became of it
             await self._gate.remember(seen, known, ScreenalyticsError.code)
             raise
         if made and made[0] and seen.resource_kind != "jobs":

@@ -242,7 +242,7 @@ async def dripping(writer: asyncio.StreamWriter) -> None:
     while True:
         writer.write(b"x")
         await writer.drain()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # the hostile server is slow on purpose
 
 
 async def cut_off(writer: asyncio.StreamWriter) -> None:
