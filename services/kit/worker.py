@@ -101,6 +101,7 @@ class Worker:
         self._attempt: Attempt | None = None
         self._stop = asyncio.Event()
         self._lost: ScreenalyticsError | None = None
+        self._grace_ends_at: float | None = None
         self._looped_at = monotonic()
 
     # -- health ---------------------------------------------------------------------------------
@@ -122,10 +123,19 @@ class Worker:
         self._metrics.lose()
         if self._attempt is not None:
             self._attempt.cancel()
+        self._grace_ends_at = monotonic()
         self._stop.set()
 
     def _turned(self) -> None:
         self._looped_at = monotonic()
+
+    def _has_spent_grace(self) -> bool:
+        """Whether the time is over in which a worker that was told to stop may end what it has in hand."""
+        if not self._stop.is_set():
+            return False
+        if self._grace_ends_at is None:
+            self._grace_ends_at = monotonic() + self._drain_grace_s
+        return monotonic() >= self._grace_ends_at
 
     # -- the loop -------------------------------------------------------------------------------
 
@@ -150,7 +160,7 @@ class Worker:
         )
         log.info("worker %s serves %s on %s", self._presence.worker_id, stage, route)
         while not stop.is_set():
-            self._looped_at = monotonic()
+            self._turned()
             await self._take_one(queue, stop)
         with suppress(NatsError):
             await self._nc.flush()
@@ -181,8 +191,9 @@ class Worker:
         self, task: Task, attempt_id: str, delivery: Delivery, stop: asyncio.Event
     ) -> None:
         def goes_on() -> bool:
+            # Told to stop, it still asks: only an answer says whether there is something to hand back.
             self._turned()
-            return not stop.is_set()
+            return not self._has_spent_grace()
 
         reply = await claim(delivery, task, attempt_id, self._presence.worker_id, goes_on)
         tracing.note(decision=reply.decision)
@@ -261,10 +272,10 @@ class Worker:
     ) -> tuple[Outcome | None, bool]:
         """(outcome, was drained): runs the handler in a thread and keeps the delivery alive meanwhile."""
         work = in_daemon_thread(lambda: run_handler(self._handler, attempt))
-        drain_at: float | None = None
+        cancelled_at: float | None = None
         while not work.done():
             await asyncio.wait({work}, timeout=next_wait_s(delivery, is_draining=stop.is_set()))
-            self._looped_at = monotonic()
+            self._turned()
             if attempt.idle_s > attempt.task.stall_s:
                 stalled = f"task {attempt.task.task_id} has not moved for {attempt.idle_s:.0f} s"
                 attempt.log(f"{stalled}; its worker ends", level="error")
@@ -272,14 +283,13 @@ class Worker:
             if monotonic() - delivery.beat_at >= bus.HEARTBEAT_S:
                 with suppress(NatsError):
                     await delivery.beat()
-            if stop.is_set():
-                drain_at = drain_at or monotonic() + (0 if self._lost else self._drain_grace_s)
-                if monotonic() >= drain_at:
-                    attempt.cancel()
-                if monotonic() >= drain_at + _CANCEL_GRACE_S:
+            if self._has_spent_grace():
+                attempt.cancel()
+                cancelled_at = cancelled_at or monotonic()
+                if monotonic() >= cancelled_at + _CANCEL_GRACE_S:
                     return None, True  # it does not react; the process is about to end under it
         try:
-            return work.result(), drain_at is not None or self._lost is not None
+            return work.result(), stop.is_set()
         except (AcceleratorUnavailable, InferenceUnavailable) as error:
             self.lose(error)
             return None, True
