@@ -43,7 +43,7 @@ _TUS = "tus is a protocol over HTTP"
 _PROBE = "asked by Kubernetes and Prometheus; gRPC has its own health service"
 
 OPERATIONS = (
-    Operation("register_episode", "POST /v1/episodes", Scope.SUBMIT, _UPLOAD),
+    Operation("register_episode", "POST /v1/episodes", Scope.SUBMIT),
     Operation("describe_uploads", "OPTIONS /v1/uploads", Scope.SUBMIT, _TUS),
     Operation("create_upload", "POST /v1/uploads", Scope.SUBMIT, _TUS),
     Operation("head_upload", "HEAD /v1/uploads/{upload_id}", Scope.SUBMIT, _TUS),

@@ -68,6 +68,7 @@ FILES: dict[str, list[tuple[dict[str, Any], str]]] = {
     ],
 }
 ACTS = {
+    "RegisterEpisode",
     "UpdateEpisode",
     "WaitJob",
     "SubmitJob",
