@@ -88,6 +88,7 @@ OPERATIONS = (
     Operation("list_webhooks", "GET /v1/webhooks", Scope.ADMIN, _ADMINISTRATION),
     Operation("get_webhook", "GET /v1/webhooks/{webhook_id}", Scope.ADMIN, _ADMINISTRATION),
     Operation("delete_webhook", "DELETE /v1/webhooks/{webhook_id}", Scope.ADMIN, _ADMINISTRATION),
+    Operation("enable_webhook", "POST /v1/webhooks/{webhook_id}:enable", Scope.ADMIN, _ADMINISTRATION),
     Operation(
         "rotate_webhook_secret",
         "POST /v1/webhooks/{webhook_id}:rotate-secret",
