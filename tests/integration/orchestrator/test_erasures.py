@@ -17,7 +17,7 @@ from services.kit.errors import Conflict, NotFound
 from services.kit.messages import Decision, Heartbeat, LogLine, Task, TaskOutcome, WorkerState, now_at
 from services.local.nats import EmbeddedNats
 from services.orchestrator.eraser import Eraser
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.results import Verdict
 from services.orchestrator.settings import ErasureSettings

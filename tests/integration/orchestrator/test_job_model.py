@@ -18,7 +18,7 @@ from services.kit.errors import Conflict
 from services.kit.messages import Task, TaskOutcome
 from services.local.nats import EmbeddedNats
 from services.orchestrator.database import Database
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.settings import JobsSettings
 from tests.integration.orchestrator.job_model import ACTIVE, MAX_ATTEMPTS, NEEDS, STAGES, ModelJob
 from tests.integration.parts import Parts, success_of
