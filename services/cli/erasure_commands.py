@@ -20,7 +20,7 @@ def erase_episode(ep_id: str, options: SystemOptions, *, as_json: bool) -> None:
     """Raises `typer.Exit` when it fails."""
     screen = Screen(as_json=as_json)
     with reported(screen):
-        with open_kept(options, screen) as session:
+        with open_kept(options, screen, ep_id=ep_id) as session:
             receipt = session.steadily(lambda client: client.erase(ep_id))
             screen.say("looking for late files and messages until none can follow")
             receipt = _waited_for(session, receipt)
@@ -45,7 +45,7 @@ def trash_episode(ep_id: str, options: SystemOptions, *, as_json: bool) -> None:
     """Raises `typer.Exit` when it fails."""
     screen = Screen(as_json=as_json)
     with reported(screen):
-        with open_kept(options, screen) as session:
+        with open_kept(options, screen, ep_id=ep_id) as session:
             trashed = session.steadily(lambda client: client.trash(ep_id))
         until = "somebody erases it" if trashed.purge_at is None else f"{trashed.purge_at:%Y-%m-%d %H:%M} UTC"
         screen.result(f"{ep_id} is in the trash until {until}; to take it out: screenalytics restore {ep_id}")
@@ -56,7 +56,7 @@ def restore_episode(ep_id: str, options: SystemOptions, *, as_json: bool) -> Non
     """Raises `typer.Exit` when it fails."""
     screen = Screen(as_json=as_json)
     with reported(screen):
-        with open_kept(options, screen) as session:
+        with open_kept(options, screen, ep_id=ep_id) as session:
             episode = session.steadily(lambda client: client.restore(ep_id))
         screen.result(f"{ep_id} is back; its jobs were cancelled and can be submitted anew")
         screen.json_line(asdict(episode))
