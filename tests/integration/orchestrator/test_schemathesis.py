@@ -31,6 +31,8 @@ from services.orchestrator.job_request import JobKind
 from tests.integration.parts import Parts
 from tests.sizes import IS_FULL, sized
 
+pytestmark = pytest.mark.timeout(sized(300, 3_600))
+
 # Goes on for as long as a job does; tests/integration/orchestrator/test_event_stream.py holds it.
 _ENDLESS = "watch_job"
 # The parts of an upload are bytes, under the name that tus has for them.
