@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict
 
 from services.cli.execution import open_kept
+from services.cli.execution_memory import ExecutionMemory
 from services.cli.options import SystemOptions
 from services.cli.outcome import reported
 from services.cli.screen import Screen
@@ -24,6 +25,7 @@ def erase_episode(ep_id: str, options: SystemOptions, *, as_json: bool) -> None:
             receipt = session.steadily(lambda client: client.erase(ep_id))
             screen.say("looking for late files and messages until none can follow")
             receipt = _waited_for(session, receipt)
+        ExecutionMemory.of_user().forget(ep_id)
         went = ", ".join(f"{count} {kind}" for kind, count in receipt.counts.items() if count)
         screen.result(f"{ep_id} is erased: {went}")
         screen.result(f"receipt {receipt.erasure_id}: {receipt.state}")
