@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from typing import TypeVar
+
+S = TypeVar("S")
 
 IS_FULL = os.environ.get("SCREENALYTICS_TEST__CHAOS") == "full"
 
 
-def sized(quick: int, full: int) -> int:
+def sized(quick: S, full: S) -> S:
     return full if IS_FULL else quick

@@ -52,7 +52,7 @@ async def connect(
     """
     settings = NatsSettings(url=where) if isinstance(where, str) else where
     client: Client = _TlsClient() if _wants_tls(settings) else Client()
-    seen = _Watched(on_reconnect)
+    seen = _Watched(client, on_reconnect)
     try:
         # The client itself would go on for ever with the first connection too.
         async with asyncio.timeout(_FIRST_CONNECTION_WITHIN_S):
@@ -78,8 +78,9 @@ async def connect(
 class _Watched:
     """What the library says of the connection. Before there is one, what no attempt can mend ends them."""
 
-    def __init__(self, on_reconnect: Callable[[], Awaitable[None]] | None) -> None:
+    def __init__(self, client: Client, on_reconnect: Callable[[], Awaitable[None]] | None) -> None:
         self.has_connected = False
+        self._client = client
         self._on_reconnect = on_reconnect
         self._last: Exception | None = None
 
@@ -90,7 +91,7 @@ class _Watched:
             raise NatsError(str(error))
 
     async def on_disconnect(self) -> None:
-        if self.has_connected:
+        if self.has_connected and not self._client.is_closed:
             log.info("nats: connection lost, reconnecting")
 
     async def on_reconnected(self) -> None:

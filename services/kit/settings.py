@@ -168,6 +168,9 @@ class WorkerSettings(ServiceSettings):
     worker: WorkerGroup = WorkerGroup()
 
 
+_FAULTS = {"extra_forbidden": "there is no such setting", "missing": "is not set"}
+
+
 def read_settings(cls: type[S]) -> S:
     """Raises `InvalidSettings` with one line per field that does not fit."""
     if _OLD_THREADS in os.environ and "SCREENALYTICS_THREADS__MAX_CPU" not in os.environ:
@@ -175,7 +178,7 @@ def read_settings(cls: type[S]) -> S:
     try:
         return cls()
     except ValidationError as error:
-        lines = [f"{env_name(*map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        lines = [f"{env_name(*map(str, e['loc']))}: {_FAULTS.get(e['type'], e['msg'])}" for e in error.errors()]
         raise InvalidSettings("; ".join(lines)) from error
     except SettingsError as error:
         raise InvalidSettings(_unparsed(error)) from error

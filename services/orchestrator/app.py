@@ -110,7 +110,8 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         reaper = Reaper(nc, database, settings.jobs)
         await reaper.ensure_streams()
         progress = ProgressBoard(nc, database, feed)
-        for listener in (ClaimDesk(nc, database), registry, progress):
+        claims = ClaimDesk(nc, database)
+        for listener in (claims, registry, progress):
             await listener.start()
         agents = [
             relay.run(),
@@ -146,7 +147,10 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         )
         agents.append(core.audit.run())
         http_server = _server(http_api.build(core), settings)
-        await _run_until(stop, agents, http_server, GrpcServer(core, settings.grpc), readiness)
+        try:
+            await _run_until(stop, agents, http_server, GrpcServer(core, settings.grpc), readiness)
+        finally:
+            await claims.stop()
 
 
 def core_of(

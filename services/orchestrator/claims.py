@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 from services.kit import bus, tracing
@@ -14,6 +16,7 @@ from services.kit.codec import decode, encode
 from services.kit.errors import InvalidRequest, StageFailed, SystemUnavailable
 from services.kit.logs import logs_about
 from services.kit.messages import ClaimReply, ClaimRequest, Decision
+from services.kit.stages import TaskKind
 from services.kit.tracing import SpanKind
 from services.orchestrator.database import Database, Row, Transaction
 from services.orchestrator.events import append_event
@@ -40,9 +43,23 @@ class ClaimDesk:
         self._js = nc.jetstream()
         self._database = database
         self._answering: set[asyncio.Task[None]] = set()
+        self._subscription: Subscription | None = None
 
     async def start(self) -> None:
-        await self._nc.subscribe(bus.CLAIM, queue=bus.CLAIM_GROUP, cb=self._on_claim)
+        self._subscription = await self._nc.subscribe(bus.CLAIM, queue=bus.CLAIM_GROUP, cb=self._on_claim)
+
+    async def stop(self) -> None:
+        """Answers what has come; what comes from now on goes to another replica.
+
+        A worker would wait `CLAIM_TIMEOUT_S` for the answer of a replica that took its claim and ended.
+        """
+        with suppress(NatsError, TimeoutError):
+            async with asyncio.timeout(bus.CLAIM_TIMEOUT_S):
+                if self._subscription is not None:
+                    await self._subscription.drain()  # type: ignore[no-untyped-call]
+                while self._answering:
+                    await asyncio.wait(self._answering)
+                await self._nc.flush()
 
     async def _on_claim(self, message: Msg) -> None:
         """Apart from the subscription, which would have every worker wait for the one before it."""
@@ -117,7 +134,7 @@ async def _claim_locked(tx: Transaction, request: ClaimRequest, job: Row, run: R
         await move_job(tx, job["job_id"], State.RUNNING)
         count_start(tx, job["age_s"])
     if task["generation"] > 0:
-        await _say_again(tx, request, run, task["generation"] + 1)
+        await _say_again(tx, request, run, task)
     claimed = await tx.last(
         "claim_task_if_live",
         task_id=request.task_id,
@@ -129,14 +146,17 @@ async def _claim_locked(tx: Transaction, request: ClaimRequest, job: Row, run: R
     return ClaimReply(Decision.RUN, claimed["generation"])
 
 
-async def _say_again(tx: Transaction, request: ClaimRequest, run: Row, generation: int) -> None:
+async def _say_again(tx: Transaction, request: ClaimRequest, run: Row, task: Row) -> None:
     """A crashed worker cannot say that it has crashed, so the job's log hears of the attempt that follows."""
+    generation = task["generation"] + 1
+    kind = f"segment {task['ordinal']}" if task["kind"] == TaskKind.SEGMENT else task["kind"]
     before = await tx.one("attempt_before", task_id=request.task_id, generation=generation)
     ending = _ENDINGS.get(before["state"], "did not count") if before else "is not known"
     who = f" on {before['worker_id']}" if before else ""
     payload = {
         "level": "warning",
-        "message": f"attempt {generation} begins on {request.worker_id}: the one before{who} {ending}",
+        "message": f"attempt {generation} of {kind} begins on {request.worker_id}: "
+        f"the one before{who} {ending}",
         "is_noisy": False,
     }
     await append_event(tx, run["job_id"], "log", payload, stage=run["stage"])

@@ -43,7 +43,7 @@ _TUS = "tus is a protocol over HTTP"
 _PROBE = "asked by Kubernetes and Prometheus; gRPC has its own health service"
 
 OPERATIONS = (
-    Operation("register_episode", "POST /v1/episodes", Scope.SUBMIT, _UPLOAD),
+    Operation("register_episode", "POST /v1/episodes", Scope.SUBMIT),
     Operation("describe_uploads", "OPTIONS /v1/uploads", Scope.SUBMIT, _TUS),
     Operation("create_upload", "POST /v1/uploads", Scope.SUBMIT, _TUS),
     Operation("head_upload", "HEAD /v1/uploads/{upload_id}", Scope.SUBMIT, _TUS),
@@ -88,6 +88,7 @@ OPERATIONS = (
     Operation("list_webhooks", "GET /v1/webhooks", Scope.ADMIN, _ADMINISTRATION),
     Operation("get_webhook", "GET /v1/webhooks/{webhook_id}", Scope.ADMIN, _ADMINISTRATION),
     Operation("delete_webhook", "DELETE /v1/webhooks/{webhook_id}", Scope.ADMIN, _ADMINISTRATION),
+    Operation("enable_webhook", "POST /v1/webhooks/{webhook_id}:enable", Scope.ADMIN, _ADMINISTRATION),
     Operation(
         "rotate_webhook_secret",
         "POST /v1/webhooks/{webhook_id}:rotate-secret",

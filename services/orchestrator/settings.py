@@ -26,7 +26,7 @@ class HttpSettings(ListenerSettings):
 
 
 class GrpcSettings(ListenerSettings):
-    """`deadline_s` bounds every call but streams, whatever deadline the client has set.
+    """`deadline_s` bounds every call but streams and fetching a video, whatever deadline the client has set.
 
     `keepalive_s`: how often a silent connection is looked at; one that does not answer within
     `keepalive_timeout_s` has ended. `reflection` tells everybody what the API is made of.

@@ -1,11 +1,13 @@
-"""Episodes by the URI of their video: from the web, or from object stores that an administrator has named."""
+"""Episodes by the place of their video: the web, object stores that an administrator named, or this machine."""
 
 from __future__ import annotations
 
 import asyncio
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from services.kit.errors import AddressRefused, RemoteUnavailable
+from pydantic import BaseModel, ConfigDict
+
+from services.kit.errors import AddressRefused, InvalidRequest, RemoteUnavailable
 from services.kit.object_store import ObjectStore
 from services.orchestrator.digests import sha256_from_hex, with_digest
 from services.orchestrator.episodes import Episodes, Registration, require_ep_id
@@ -13,6 +15,18 @@ from services.orchestrator.outbound import Outbound
 from services.orchestrator.settings import MediaSettings, SourcesSettings
 
 _WEB = ("https", "http")
+
+
+class Place(BaseModel):
+    """One of `source_uri`, and `path` where the server takes paths of its own machine."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: Path | None = None
+    source_uri: str | None = None
+    sha256: str | None = None
+    ep_id: str | None = None
+    replace: bool = False
 
 
 class Sources:
@@ -29,17 +43,25 @@ class Sources:
             for prefix, options in settings.prefixes.items()
         }
 
-    async def register(self, uri: str, *, ep_id: str | None, replace: bool, sha256: str | None) -> Registration:
-        """As `Episodes.register`, with the bytes behind `uri`, which must have the digest where one is given.
+    async def register(self, place: Place) -> Registration:
+        """As `Episodes.register`, with the bytes of the place, which must have the digest where one is given.
 
         Raises besides `AddressRefused`, `RemoteUnavailable`, `TooLarge`, `NotFound`, `DigestMismatch`.
         """
-        expected = None if sha256 is None else sha256_from_hex(sha256)
-        if ep_id is not None:
-            require_ep_id(ep_id)
-        if uri.partition(":")[0].lower() in _WEB:
-            return await self._from_web(uri, ep_id, expected, replace=replace)
-        return await self._from_store(uri, ep_id, expected, replace=replace)
+        match place:
+            case Place(path=None, source_uri=str(uri)):
+                return await self._from_uri(uri, place)
+            case Place(path=Path() as path, source_uri=None, sha256=None):
+                return await self._episodes.register_path(path, ep_id=place.ep_id, replace=place.replace)
+        raise InvalidRequest("give either source_uri, perhaps with sha256, or path")
+
+    async def _from_uri(self, uri: str, place: Place) -> Registration:
+        expected = None if place.sha256 is None else sha256_from_hex(place.sha256)
+        if place.ep_id is not None:
+            require_ep_id(place.ep_id)
+        is_web = uri.partition(":")[0].lower() in _WEB
+        fetch = self._from_web if is_web else self._from_store
+        return await fetch(uri, place.ep_id, expected, replace=place.replace)
 
     async def _from_web(
         self, url: str, ep_id: str | None, sha256: bytes | None, *, replace: bool

@@ -61,6 +61,10 @@ class Webhooks:
         """With its deliveries. Raises `NotFound`."""
         _found(await self._database.read("delete_webhook", webhook_id=webhook_id))
 
+    async def enable(self, webhook_id: str) -> Row:
+        """Told of what happens from now on, and of what was due when it was disabled. Raises `NotFound`."""
+        return _found(await self._database.read("enable_webhook", webhook_id=webhook_id))
+
     async def rotate_secret(self, webhook_id: str, overlap_s: float) -> WebhookSecret:
         """What is sent is signed with the older secret as well for so long. Raises `NotFound`, `Conflict`."""
         secret = new_secret()

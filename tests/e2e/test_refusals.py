@@ -103,3 +103,9 @@ def test_a_system_goes_up_and_down(screenalytics: Any, tmp_path: Path) -> None:
     finally:
         process.kill()
     assert screenalytics("status", "--data-dir", data_dir).status == 4
+
+
+def test_a_setting_that_does_not_exist_is_named(screenalytics: Any) -> None:
+    ended = screenalytics("jobs", "--api", "http://127.0.0.1:9", SCREENALYTICS_CLIENT__URL="http://127.0.0.1:9")
+    assert ended.status == 2
+    assert ended.err.strip() == "error: SCREENALYTICS_CLIENT__URL: there is no such setting"

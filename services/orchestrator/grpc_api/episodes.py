@@ -18,12 +18,17 @@ from services.orchestrator.core import Core
 from services.orchestrator.episode_view import episode_shown, import_shown
 from services.orchestrator.grpc_api.guard import Context
 from services.orchestrator.paging import PageRequest
+from services.orchestrator.sources import Place
 from services.pb.screenalytics.v1 import api_pb2, api_pb2_grpc
 
 
 class Episodes(api_pb2_grpc.EpisodesServicer):
     def __init__(self, core: Core) -> None:
         self._core = core
+
+    async def RegisterEpisode(self, request: api_pb2.RegisterEpisodeRequest, _: Context) -> api_pb2.Episode:
+        done = await self._core.sources.register(Place.model_validate(values_of(request)))
+        return message_of(api_pb2.Episode, episode_shown(done.episode))
 
     async def ListEpisodes(self, request: api_pb2.ListEpisodesRequest, _: Context) -> api_pb2.EpisodeList:
         asked = PageRequest(request.page_size, request.page_token)

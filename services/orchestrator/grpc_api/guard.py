@@ -23,6 +23,9 @@ CALLS = Counter("screenalytics_grpc_calls", "Calls to the gRPC API that have end
 
 OURS = "/screenalytics."
 
+# It fetches a video, for as long as `SourcesSettings.max_fetch_s`.
+_FETCHING = f"{OURS}v1.Episodes/RegisterEpisode"
+
 Context = grpc.aio.ServicerContext[Any, Any]
 # The stubs know only the handlers of servers with threads.
 Handler = Any
@@ -31,8 +34,8 @@ Handler = Any
 class Guard(grpc.aio.ServerInterceptor):
     """The outermost interceptor, of the project's own services.
 
-    `deadline_s` bounds every call that answers once; a stream, such as a download or a watch, lasts as long as
-    its client wants, and no longer than it lives.
+    `deadline_s` bounds every call that answers once, but the one that fetches a video; a stream, such as a
+    download or a watch, lasts as long as its client wants, and no longer than it lives.
     """
 
     def __init__(self, deadline_s: float) -> None:
@@ -55,15 +58,17 @@ class Guard(grpc.aio.ServerInterceptor):
         )
 
     def _unary(self, method: str, handler: Handler) -> Callable[[bytes, Context], Awaitable[Any]]:
+        deadline_s = None if method == _FETCHING else self._deadline_s
+
         async def call(raw: bytes, context: Context) -> Any:
             async with _answering(method, context, tracing.span(**_told(method, context))):
                 try:
-                    async with asyncio.timeout(self._deadline_s) as limit:
+                    async with asyncio.timeout(deadline_s) as limit:
                         return await handler.unary_unary(_read(handler, raw), context)
                 except TimeoutError as error:
                     if not limit.expired():
                         raise
-                    raise DeadlineExceeded(f"the call took longer than {self._deadline_s:g} s") from error
+                    raise DeadlineExceeded(f"the call took longer than {deadline_s:g} s") from error
 
         return call
 

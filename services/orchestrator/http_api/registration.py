@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from services.kit.errors import InvalidRequest, TooLarge
 from services.orchestrator.digests import sha256_from_fields, sha256_from_hex, with_digest
 from services.orchestrator.episodes import Episodes, Registration
 from services.orchestrator.http_api.forms import FILE_PART, UploadForm
-from services.orchestrator.sources import Sources
+from services.orchestrator.sources import Place, Sources
 
 _FORM_FIELDS = frozenset({"ep_id", "replace", "sha256"})
 _FORM_SCHEMA = {
@@ -30,18 +30,6 @@ _MAX_JSON_BYTES = 64 << 10
 _DIGEST_FIELDS = ("content-digest", "repr-digest")
 
 
-class WhereItIs(BaseModel):
-    """One of `source_uri`, and `path` where the server takes paths of its own machine."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    path: Path | None = None
-    source_uri: str | None = None
-    sha256: str | None = None
-    ep_id: str | None = None
-    replace: bool = False
-
-
 REGISTRATION_BODY: dict[str, Any] = {
     "requestBody": {
         "description": "The video, as it is or as a form; or where it is.",
@@ -49,7 +37,7 @@ REGISTRATION_BODY: dict[str, Any] = {
         "content": {
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
             "multipart/form-data": {"schema": _FORM_SCHEMA},
-            "application/json": {"schema": WhereItIs.model_json_schema()},
+            "application/json": {"schema": Place.model_json_schema()},
         },
     }
 }
@@ -63,7 +51,7 @@ async def registered(
     sent = [value for name in _DIGEST_FIELDS for value in request.headers.getlist(name)]
     body = with_digest(request.stream(), sha256_from_fields(sent))
     if content_type.startswith("application/json"):
-        return await _by_place(episodes, sources, await _short(body))
+        return await sources.register(_place(await _short(body)))
     if content_type.startswith("multipart/form-data"):
         return await _by_form(episodes, content_type, body, ep_id=ep_id, replace=replace)
     return await episodes.register(
@@ -85,19 +73,14 @@ async def _by_form(
     )
 
 
-async def _by_place(episodes: Episodes, sources: Sources, body: bytes) -> Registration:
+def _place(body: bytes) -> Place:
+    """Raises `InvalidRequest`."""
     try:
-        where = WhereItIs.model_validate_json(body)
+        return Place.model_validate_json(body)
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(map(str, fault["loc"]))
         raise InvalidRequest(f"not a request to register a video: {place} {fault['msg']}") from error
-    match where:
-        case WhereItIs(path=None, source_uri=str(uri)):
-            return await sources.register(uri, ep_id=where.ep_id, replace=where.replace, sha256=where.sha256)
-        case WhereItIs(path=Path() as path, source_uri=None, sha256=None):
-            return await episodes.register_path(path, ep_id=where.ep_id, replace=where.replace)
-    raise InvalidRequest("give either source_uri, perhaps with sha256, or path")
 
 
 async def _short(body: AsyncIterator[bytes]) -> bytes:

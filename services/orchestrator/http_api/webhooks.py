@@ -64,6 +64,11 @@ def routes(webhooks: Webhooks) -> APIRouter:
         await webhooks.delete(webhook_id)
         return Response(status_code=204)
 
+    @router.post("/{webhook_id}:enable", response_model=answers.Webhook)
+    async def enable_webhook(webhook_id: str) -> dict[str, Any]:
+        """One that was disabled is told again; an enabled one stays as it is."""
+        return _webhook(await webhooks.enable(webhook_id))
+
     @router.post("/{webhook_id}:rotate-secret", response_model=answers.WebhookWithSecret)
     async def rotate_webhook_secret(webhook_id: str, body: Rotation) -> dict[str, Any]:
         """For `overlap_s` everything is signed with the older secret as well."""

@@ -9,13 +9,15 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from nats.aio.msg import Msg
 
 from services.kit import bus
+from services.kit.attempt_runner import WorkerStalled
 from services.kit.errors import AcceleratorUnavailable, InvalidMedia, StageFailed
+from services.kit.inference.placement import Provider
 from services.kit.stages import Outcome, Reject, Retry, Stage, TaskContext
-from services.kit.worker import WorkerStalled
 from services.orchestrator.feed import JobFeed
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.results import ResultConsumer
 from services.orchestrator.settings import JobsSettings
 from tests.integration.kit.conftest import RunningWorker, StartWorker
@@ -153,6 +155,42 @@ async def test_a_drain_hands_back_without_counting_an_attempt(agents: Parts, sta
     assert await agents.rows("SELECT attempts FROM tasks") == [{"attempts": 0}]
     async with start_worker(work):
         assert await ended(agents, job_id) == "succeeded"
+
+
+async def test_a_drain_waits_for_the_answer_to_a_claim_and_then_hands_back(
+    agents: Parts, start_worker: StartWorker
+) -> None:
+    asked: list[Msg] = []
+
+    async def say_nothing_sensible(message: Msg) -> None:
+        asked.append(message)
+        await message.respond(b"?")
+
+    await agents.desk.stop()
+    deaf = await agents.nc.subscribe(bus.CLAIM, cb=say_nothing_sensible)
+    job_id = await agents.submitted(JobKind.DETECT_TRACK)
+    async with start_worker(work) as worker:
+
+        async def is_asked() -> bool:
+            return bool(asked)
+
+        async def is_asked_again() -> bool:
+            return len(asked) > before + 1
+
+        await until(is_asked)
+        worker.stop.set()
+        before = len(asked)
+        await until(is_asked_again)
+        await deaf.unsubscribe()
+        await agents.desk.start()
+        await worker.ended()
+    js = agents.nc.jetstream()
+    consumer = await js.consumer_info(bus.TASKS_STREAM, bus.route_consumer(Stage.DETECT_TRACK, Provider.CPU))
+    assert consumer.delivered is not None
+    assert consumer.delivered.consumer_seq == 1
+    async with start_worker(work):
+        assert await ended(agents, job_id) == "succeeded"
+    assert (await attempts(agents))[0]["state"] == "handed_back"
 
 
 async def test_a_drain_lets_work_finish_that_needs_less_than_the_grace(

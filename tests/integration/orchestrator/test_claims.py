@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 
+import psycopg
 import pytest
+from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
+from nats.errors import TimeoutError as NatsTimeout
 from ulid import ULID
 
 from services.kit import bus
 from services.kit.codec import decode, encode
 from services.kit.messages import ClaimReply, ClaimRequest, Decision, Task, TaskOutcome
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.settings import JobsSettings
-from tests.integration.parts import Parts
+from tests.integration.parts import Parts, until
 
 
 @pytest.fixture
@@ -116,3 +120,34 @@ async def test_bytes_that_are_no_claim_do_not_end_the_desk(parts: Parts, task: T
     await parts.nc.publish(bus.CLAIM, encode(ClaimRequest("nul\x00", "nul\x00", "nul\x00")))
     message = await parts.nc.request(bus.CLAIM, encode(ClaimRequest(task.task_id, "a1", "w")), timeout=5)
     assert decode(ClaimReply, message.data).decision is Decision.RUN
+
+
+async def test_a_desk_that_stops_answers_what_has_come_and_takes_no_more(parts: Parts, task: Task) -> None:
+    def asked(attempt_id: str) -> asyncio.Task[Msg]:
+        request = encode(ClaimRequest(task.task_id, attempt_id, "a worker"))
+        return asyncio.create_task(parts.nc.request(bus.CLAIM, request, 10))
+
+    await parts.desk.start()
+    async with await psycopg.AsyncConnection.connect(parts.database.dsn) as holder:
+        await holder.execute("SELECT 1 FROM jobs FOR UPDATE")
+        begun = asked("first")
+
+        async def is_in_work() -> bool:
+            return bool(await parts.rows("SELECT 1 FROM pg_locks WHERE NOT granted"))
+
+        await until(is_in_work)
+        stopping = asyncio.create_task(parts.desk.stop())
+
+        async def is_deaf() -> bool:
+            try:
+                await parts.nc.request(bus.CLAIM, b"", 0.1)
+            except NoRespondersError:
+                return True
+            except NatsTimeout:
+                return False
+            return False
+
+        await until(is_deaf)
+        assert not stopping.done()
+    await stopping
+    assert decode(ClaimReply, (await begun).data) == ClaimReply(Decision.RUN, 1)

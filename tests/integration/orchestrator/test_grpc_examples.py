@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 from google.protobuf import json_format
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
@@ -59,10 +60,12 @@ class Grpcurl:
 
 async def test_the_grpcurl_commands_are_answered(serve_both: ServeBoth, parts: Parts) -> None:
     await parts.upload("my-0123abcd")
-    listing, submit, watch, health = COMMANDS
+    listing, register, submit, watch, health = COMMANDS
     async with serve_both(reflection=True) as both:
         tool = Grpcurl(both.grpc_address)
         assert "screenalytics.v1.Jobs.WatchJob" in await asyncio.to_thread(tool.run, listing)
+        with pytest.raises(grpc.RpcError, match=r"videos\.example"):  # a host that nobody has
+            await asyncio.to_thread(tool.run, register)
         (job,) = await asyncio.to_thread(tool.run, submit)
         assert job["state"] == "STATE_QUEUED"
         await parts.jobs.cancel(job["job_id"])

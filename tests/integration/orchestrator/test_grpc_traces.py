@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, format_span_id, format_trace_id
 
 from services.kit import tracing
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from tests.integration.orchestrator.conftest import Served
 from tests.integration.orchestrator.grpc_client import Rpcs
 from tests.integration.parts import Parts, until

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from services.orchestrator.settings import MediaSettings, SourcesSettings
-from tests.integration.orchestrator.conftest import Serve
+from tests.integration.orchestrator.conftest import ServeBoth, Served
+from tests.integration.orchestrator.grpc_client import Rpcs, fault_of, filled, shown
 from tests.integration.parts import VIDEO, Parts
 from tests.integration.remote import Authority, Remote, Request, answer, serving
 
@@ -54,17 +55,19 @@ def shelf(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def api(
-    parts: Parts, serve_api: Serve, remote: tuple[Remote, Authority], shelf: Path
-) -> AsyncIterator[httpx.AsyncClient]:
+def groups(remote: tuple[Remote, Authority], shelf: Path) -> dict[str, Any]:
     server, authority = remote
-    update = {
+    return {
         "outbound": authority.settings(server.port, allow_networks=("127.0.0.1/32",)),
         "sources": SourcesSettings(prefixes={shelf.as_uri(): {}}),
         "media": MediaSettings(max_upload_bytes=100_000),
     }
-    async with serve_api(**update) as client:
-        yield client
+
+
+@pytest.fixture
+async def both(serve_both: ServeBoth, groups: dict[str, Any]) -> AsyncIterator[Served]:
+    async with serve_both(groups=groups) as served:
+        yield served
 
 
 async def register(api: httpx.AsyncClient, uri: str, **fields: Any) -> httpx.Response:
@@ -105,6 +108,27 @@ async def test_what_cannot_be_registered_is_a_problem_and_leaves_nothing(
         assert refused.headers["content-type"] == "application/problem+json"
     assert list(parts.store.keys("")) == []
     assert await parts.rows("SELECT 1 FROM episodes") == []
+
+
+async def test_grpc_says_the_same(both: Served, remote: tuple[Remote, Authority]) -> None:
+    rpcs, origin = Rpcs(both.grpc), f"https://127.0.0.1:{remote[0].port}"
+    for path, fields, _, code in REFUSED:
+        _, reason, _ = await fault_of(rpcs("RegisterEpisode", source_uri=origin + path, **fields))
+        assert reason == code, path
+    assert (await fault_of(rpcs("RegisterEpisode")))[1] == "invalid-request"
+    done = await rpcs("RegisterEpisode", source_uri=f"{origin}/My%20Show.mp4", sha256=SHA256, ep_id="show")
+    again = await register(both.http, f"{origin}/My%20Show.mp4", ep_id="show")
+    assert (again.status_code, filled(again.json())) == (200, filled(shown(done)))
+
+
+async def test_a_fetch_may_last_longer_than_a_call(
+    serve_both: ServeBoth, groups: dict[str, Any], remote: tuple[Remote, Authority]
+) -> None:
+    async with serve_both(groups=groups, deadline_s=0.0001) as both:
+        rpcs = Rpcs(both.grpc)
+        uri = f"https://127.0.0.1:{remote[0].port}/My%20Show.mp4"
+        assert (await rpcs("RegisterEpisode", source_uri=uri, ep_id="show")).ep_id == "show"
+        assert (await fault_of(rpcs("GetEpisode", ep_id="show")))[1] == "deadline-exceeded"
 
 
 async def test_a_request_that_is_too_long_to_be_one_is_not_held(api: httpx.AsyncClient) -> None:

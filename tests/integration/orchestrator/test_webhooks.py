@@ -22,7 +22,7 @@ from services.orchestrator.settings import WebhooksSettings
 from services.orchestrator.webhook_messages import SecretBox, retry_delay_s
 from tests.integration.orchestrator.conftest import Serve
 from tests.integration.orchestrator.process import orchestrator
-from tests.integration.parts import Parts, until
+from tests.integration.parts import VIDEO, Parts, until
 from tests.integration.remote import Answer, Authority, Remote, Request, answer, serving
 
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -185,7 +185,7 @@ async def test_a_failing_receiver_is_tried_again_and_then_given_up_and_can_be_re
     assert (await api.post(path.replace(dead["delivery_id"], "nobody"))).status_code == 404
 
 
-async def test_a_receiver_that_is_gone_is_told_nothing_more(
+async def test_a_receiver_that_is_gone_is_told_nothing_more_until_it_is_enabled(
     api: httpx.AsyncClient, parts: Parts, receiver: Receiver
 ) -> None:
     receiver.answers = [answer(410)]
@@ -197,6 +197,12 @@ async def test_a_receiver_that_is_gone_is_told_nothing_more(
     await parts.submit()
     assert len(await deliveries(api, webhook)) == 1
     assert len(receiver.remote.requests) == 1
+    path = f"/v1/webhooks/{webhook['webhook_id']}:enable"
+    enabled = [(await api.post(path)).json() for _ in range(2)]
+    assert enabled == [shown | {"disabled_at": None, "disabled_reason": None}] * 2
+    await parts.upload("next", content=VIDEO + b"more")
+    await receiver.has(2)
+    assert (await api.post("/v1/webhooks/nobody:enable")).status_code == 404
 
 
 async def test_a_rotated_secret_signs_beside_the_older_one(

@@ -54,6 +54,10 @@ WHERE webhook_id = %(webhook_id)s RETURNING *;
 UPDATE webhooks SET disabled_at = now(), disabled_reason = %(reason)s
 WHERE webhook_id = %(webhook_id)s AND disabled_at IS NULL;
 
+-- name: enable_webhook
+UPDATE webhooks SET disabled_at = NULL, disabled_reason = NULL
+WHERE webhook_id = %(webhook_id)s RETURNING *;
+
 -- name: list_deliveries
 SELECT d.*, e.type, e.subject FROM webhook_deliveries d JOIN webhook_events e USING (event_id)
 WHERE d.webhook_id = %(webhook_id)s AND (%(before)s::bigint IS NULL OR d.number < %(before)s)

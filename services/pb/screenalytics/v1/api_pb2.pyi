@@ -224,6 +224,20 @@ ERASURE_REASON_REQUESTED: ErasureReason
 ERASURE_REASON_TRASH: ErasureReason
 ERASURE_REASON_RETENTION: ErasureReason
 
+class RegisterEpisodeRequest(_message.Message):
+    __slots__ = ("source_uri", "path", "sha256", "ep_id", "replace")
+    SOURCE_URI_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    EP_ID_FIELD_NUMBER: _ClassVar[int]
+    REPLACE_FIELD_NUMBER: _ClassVar[int]
+    source_uri: str
+    path: str
+    sha256: str
+    ep_id: str
+    replace: bool
+    def __init__(self, source_uri: _Optional[str] = ..., path: _Optional[str] = ..., sha256: _Optional[str] = ..., ep_id: _Optional[str] = ..., replace: _Optional[bool] = ...) -> None: ...
+
 class ListEpisodesRequest(_message.Message):
     __slots__ = ("page_token", "page_size", "show_deleted")
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]

@@ -28,7 +28,7 @@ if _version_not_supported:
 class EpisodesStub:
     """Episodes: their state, what is known of them, and the files that they have left.
 
-    A video is registered over REST, which streams it into the store.
+    The bytes of a video are sent over REST, which streams them into the store; the server fetches it by either.
     """
 
     def __init__(self, channel):
@@ -37,6 +37,11 @@ class EpisodesStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.RegisterEpisode = channel.unary_unary(
+                '/screenalytics.v1.Episodes/RegisterEpisode',
+                request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.RegisterEpisodeRequest.SerializeToString,
+                response_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Episode.FromString,
+                _registered_method=True)
         self.ListEpisodes = channel.unary_unary(
                 '/screenalytics.v1.Episodes/ListEpisodes',
                 request_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ListEpisodesRequest.SerializeToString,
@@ -117,8 +122,15 @@ class EpisodesStub:
 class EpisodesServicer:
     """Episodes: their state, what is known of them, and the files that they have left.
 
-    A video is registered over REST, which streams it into the store.
+    The bytes of a video are sent over REST, which streams them into the store; the server fetches it by either.
     """
+
+    def RegisterEpisode(self, request, context):
+        """Register a video that the server can reach. The same content under the same name is the same episode.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def ListEpisodes(self, request, context):
         """Episodes in the order of their names.
@@ -228,6 +240,11 @@ class EpisodesServicer:
 
 def add_EpisodesServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'RegisterEpisode': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterEpisode,
+                    request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.RegisterEpisodeRequest.FromString,
+                    response_serializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Episode.SerializeToString,
+            ),
             'ListEpisodes': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEpisodes,
                     request_deserializer=services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.ListEpisodesRequest.FromString,
@@ -314,8 +331,35 @@ def add_EpisodesServicer_to_server(servicer, server):
 class Episodes:
     """Episodes: their state, what is known of them, and the files that they have left.
 
-    A video is registered over REST, which streams it into the store.
+    The bytes of a video are sent over REST, which streams them into the store; the server fetches it by either.
     """
+
+    @staticmethod
+    def RegisterEpisode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/screenalytics.v1.Episodes/RegisterEpisode',
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.RegisterEpisodeRequest.SerializeToString,
+            services_dot_pb_dot_screenalytics_dot_v1_dot_api__pb2.Episode.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def ListEpisodes(request,
