@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import ssl
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpx
 import jwt
@@ -42,7 +43,7 @@ class UrlSource:
         self._ca_file = ca_file
 
     async def read(self) -> bytes:
-        verify: Any = True if self._ca_file is None else httpx.create_ssl_context(verify=str(self._ca_file))
+        verify = True if self._ca_file is None else ssl.create_default_context(cafile=self._ca_file)
         async with (
             httpx.AsyncClient(timeout=_FETCH_WITHIN_S, verify=verify) as http,
             asyncio.timeout(_FETCH_WITHIN_S),
@@ -93,7 +94,10 @@ class SigningKeys:
 
 def _parsed(text: bytes) -> dict[str, jwt.PyJWK]:
     """Keys that cannot be used here are left out. Raises `ValueError`."""
-    document = json.loads(text)
+    try:
+        document = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
         raise ValueError("not a key set")
     found: dict[str, jwt.PyJWK] = {}
@@ -102,6 +106,6 @@ def _parsed(text: bytes) -> dict[str, jwt.PyJWK]:
             continue
         try:
             found[str(entry.get("kid", ""))] = jwt.PyJWK(entry)
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, TypeError, ValueError) as error:
             log.debug("a key of the token issuer is left out: %s", error)
     return found
