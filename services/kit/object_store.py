@@ -23,6 +23,14 @@ from obstore.store import LocalStore, from_url
 from services.kit.errors import InvalidSettings, NotFound, SystemUnavailable
 
 _CHUNK_BYTES = 1 << 20
+# Options of the connection rather than of the bucket, which the library takes apart.
+_CLIENT_OPTIONS = frozenset(
+    {
+        *("allow_http", "allow_invalid_certificates", "connect_timeout", "timeout", "pool_idle_timeout"),
+        *("pool_max_idle_per_host", "http1_only", "http2_only", "proxy_url", "proxy_ca_certificate"),
+        *("proxy_excludes", "user_agent"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +51,10 @@ class ObjectStore:
             if self._root is not None:
                 self._store: Any = LocalStore(self._root, mkdir=True)
             else:
-                self._store = from_url(url, **dict(options or {}))
-        except (BaseError, ValueError, OSError) as error:
-            raise InvalidSettings(f"object store {url!r} cannot be opened: {error}") from error
+                self._store = from_url(url, **_apart(options or {}))
+        except (BaseError, ValueError, TypeError, OSError) as error:
+            reason = _in_one_line(error)
+            raise InvalidSettings(f"object store {url!r} cannot be opened: {reason}") from error
 
     def local_path(self, key: str) -> Path | None:
         """Where the object lies, if the store is a directory."""
@@ -172,6 +181,12 @@ def local_root(url: str) -> Path | None:
     return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
 
 
+def _apart(options: Mapping[str, Any]) -> dict[str, Any]:
+    of_bucket = {name: value for name, value in options.items() if name not in _CLIENT_OPTIONS}
+    of_client = {name: value for name, value in options.items() if name in _CLIENT_OPTIONS}
+    return of_bucket | ({"client_options": of_client} if of_client else {})
+
+
 def _tell_unless_shared(_: object, path: str, info: tuple[type[BaseException], BaseException, object]) -> None:
     """What another removes, or writes, at the same moment is no failure of a removal."""
     error = info[1]
@@ -184,5 +199,8 @@ def _tell_unless_shared(_: object, path: str, info: tuple[type[BaseException], B
 def _wrapped(error: Exception, key: str) -> NotFound | SystemUnavailable:
     if isinstance(error, NotFoundError | FileNotFoundError):
         return NotFound(f"no object {key!r} in the store")
-    reason = str(error).partition("\n")[0]  # what follows are the insides of the library's error
-    return SystemUnavailable(f"the object store refused {key!r}: {reason}")
+    return SystemUnavailable(f"the object store refused {key!r}: {_in_one_line(error)}")
+
+
+def _in_one_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]  # what follows are the insides of the library's error
