@@ -56,8 +56,8 @@ class ObjectStore:
                 self._store: Any = LocalStore(self._root, mkdir=True)
             else:
                 self._store = from_url(url, **_sorted_out(options or {}))
-        except (BaseError, ValueError, OSError) as error:
-            raise InvalidSettings(f"object store {url!r} cannot be opened: {error}") from error
+        except (BaseError, ValueError, TypeError, OSError) as error:
+            raise InvalidSettings(f"object store {url!r} cannot be opened: {_in_one_line(error)}") from error
 
     def local_path(self, key: str) -> Path | None:
         """Where the object lies, if the store is a directory."""
@@ -201,5 +201,8 @@ def _in_our_words(key: str) -> Iterator[None]:
     except (NotFoundError, FileNotFoundError) as error:
         raise NotFound(f"no object {key!r} in the store") from error
     except BaseError as error:
-        reason = str(error).partition("\n")[0]  # what follows are the insides of the library's error
-        raise SystemUnavailable(f"the object store refused {key!r}: {reason}") from error
+        raise SystemUnavailable(f"the object store refused {key!r}: {_in_one_line(error)}") from error
+
+
+def _in_one_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]  # what follows are the insides of the library's error
