@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 _MIGRATION_LOCK = 0x5C12EE2  # any number that no other user of the database takes
 _POOL_TIMEOUT_S = 10.0
+_OBSTACLE_WITHIN_S = 5
 
 Row = dict[str, Any]
 Asked = tuple[str, Mapping[str, Any]]  # a query's name and its parameters
@@ -98,7 +99,19 @@ class Database:
             await self._pool.open(wait=True, timeout=_POOL_TIMEOUT_S)
             await (self.migrate() if migrate else self._require_schema())
         except (PoolTimeout, psycopg.OperationalError) as error:
-            raise SystemUnavailable(f"Postgres does not answer: {error}") from error
+            raise SystemUnavailable(
+                f"Postgres does not answer: {await self._obstacle() or error}",
+                hint="look at SCREENALYTICS_POSTGRES__DSN",
+            ) from error
+
+    async def _obstacle(self) -> str | None:
+        """Why a connection cannot be made, which the pool does not tell; None where one can."""
+        try:
+            connection = await AsyncConnection.connect(self.dsn, connect_timeout=_OBSTACLE_WITHIN_S)
+        except psycopg.Error as error:
+            return " ".join(str(error).split())
+        await connection.close()
+        return None
 
     async def close(self) -> None:
         await self._pool.close()
