@@ -86,12 +86,20 @@ def orchestrator() -> Schema:
         "grpcPort": PORT,
         "annotations": ANNOTATIONS,
     }
+    tls = {
+        "existingSecret": NAME,
+        "serverName": NAME,
+        "caConfigMap": NAME,
+        "caKey": FILE_NAME,
+        "grpcClientCaConfigMap": NAME,
+    }
     return closed(
         {
             "replicas": count(1, 50),
             "settings": settings(OrchestratorSettings),
             "settingsSecret": NAME,
             "resources": RESOURCES,
+            "tls": closed(tls),
             "scratchSize": SIZE,
             "service": closed(service),
             "terminationGracePeriodSeconds": {"type": "integer", "minimum": 20, "maximum": 600},
@@ -146,6 +154,12 @@ def monitoring() -> Schema:
             "dashboards": closed({"enabled": FLAG, "labels": LABELS}),
         }
     )
+
+
+def gateway() -> Schema:
+    parent = closed({"name": NAME, "namespace": NAME, "sectionName": NAME}, required=("name",))
+    route: dict[str, Schema] = {"enabled": FLAG, "parentRefs": array(parent), "hostnames": array(NAME)}
+    return closed(route | {"grpc": closed(route)})
 
 
 def traces() -> Schema:
@@ -234,15 +248,7 @@ def values() -> Schema:
         "ingress": closed(
             {"enabled": FLAG, "className": NAME, "annotations": ANNOTATIONS, "host": NAME, "tlsSecret": NAME}
         ),
-        "gateway": closed(
-            {
-                "enabled": FLAG,
-                "parentRefs": array(
-                    closed({"name": NAME, "namespace": NAME, "sectionName": NAME}, required=("name",))
-                ),
-                "hostnames": array(NAME),
-            }
-        ),
+        "gateway": gateway(),
         "networkPolicy": closed(
             {
                 "enabled": FLAG,

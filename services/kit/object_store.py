@@ -6,6 +6,7 @@ local store that writes to a temporary name and renames, so that a half-written 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -132,14 +133,17 @@ class ObjectStore:
     def delete_prefix(self, prefix: str) -> int:
         """Everything below the prefix; in a directory also what a killed writer left half-written.
 
-        The number of whole objects that went.
+        The number of whole objects that went. Raises `SystemUnavailable` where anything cannot be removed.
         """
+        if self._root is not None and not self._root.is_dir():
+            # As when its volume is not mounted: what lies there would only seem to be gone.
+            raise SystemUnavailable("the directory of the object store is not there")
         keys = list(self.keys(prefix))
         for key in keys:
             self.delete(key)
         folder = self.local_path(prefix)
         if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(folder, onerror=_tell_unless_shared)
         return len(keys)
 
     def keys(self, prefix: str) -> Iterator[str]:
@@ -168,7 +172,17 @@ def local_root(url: str) -> Path | None:
     return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
 
 
+def _tell_unless_shared(_: object, path: str, info: tuple[type[BaseException], BaseException, object]) -> None:
+    """What another removes, or writes, at the same moment is no failure of a removal."""
+    error = info[1]
+    if isinstance(error, OSError) and error.errno not in {errno.ENOENT, errno.ENOTEMPTY}:
+        raise SystemUnavailable(
+            f"the object store cannot remove {Path(path).name!r}: {error.strerror}"
+        ) from error
+
+
 def _wrapped(error: Exception, key: str) -> NotFound | SystemUnavailable:
     if isinstance(error, NotFoundError | FileNotFoundError):
         return NotFound(f"no object {key!r} in the store")
-    return SystemUnavailable(f"the object store refused {key!r}: {error}")
+    reason = str(error).partition("\n")[0]  # what follows are the insides of the library's error
+    return SystemUnavailable(f"the object store refused {key!r}: {reason}")

@@ -108,7 +108,10 @@ def test_what_the_chart_makes_itself_are_settings_that_it_renders() -> None:
         for c in containers(pod)
         for name in env_of(c)
     }
-    assert made - given == {env_name("media", "allow_local_paths")}  # off, and no cluster turns it on
+    assert made - given == {
+        env_name("media", "allow_local_paths"),  # off, and no cluster turns it on
+        env_name("http", "tls_client_ca_file"),  # probes have no certificate
+    }
 
 
 @pytest.mark.parametrize("values", VALUES)

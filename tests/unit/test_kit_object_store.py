@@ -111,6 +111,31 @@ def test_deleting_twice_is_no_error(store: ObjectStore) -> None:
     assert not store.exists("k")
 
 
+def test_a_prefix_goes_with_what_was_left_half_written(store: ObjectStore, folder: Path) -> None:
+    for key in ("e1/a/x", "e1/b/y", "e2/a/x"):
+        store.put_bytes(key, b"x")
+    (folder / "e1/b/z#1").write_bytes(b"half")
+    assert store.delete_prefix("e1") == 2
+    assert files_below(folder) == [folder / "e2/a/x"]
+    assert store.delete_prefix("e1") == 0
+
+
+def test_nothing_is_said_to_be_removed_from_a_directory_that_is_away(store: ObjectStore, folder: Path) -> None:
+    store.put_bytes("e/a", DATA)
+    folder.rename(folder.with_name("elsewhere"))
+    with pytest.raises(SystemUnavailable, match="is not there"):
+        store.delete_prefix("e")
+    folder.with_name("elsewhere").rename(folder)
+    assert store.delete_prefix("e") == 1
+
+
+def test_a_refusal_is_told_in_one_line(store: ObjectStore, folder: Path) -> None:
+    store.put_bytes("e/a", DATA)
+    with pytest.raises(SystemUnavailable, match="refused 'e/a/b'") as refused:
+        store.put_bytes("e/a/b", DATA)
+    assert "\n" not in str(refused.value)
+
+
 def test_keys_are_listed_by_prefix(store: ObjectStore) -> None:
     for key in ("e1/a/x", "e1/b/y", "e2/a/x"):
         store.put_bytes(key, b"")

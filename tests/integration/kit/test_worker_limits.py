@@ -26,7 +26,7 @@ from services.kit.settings import (
 from services.kit.stages import Done, Outcome, Stage, TaskContext
 from services.kit.worker_process import serve_worker
 from services.local.nats import EmbeddedNats
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from tests.integration.kit.conftest import StartWorker
 from tests.integration.parts import Parts, until
 

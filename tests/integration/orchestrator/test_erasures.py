@@ -13,11 +13,11 @@ from services.kit import bus
 from services.kit.artifacts import ArtifactKind
 from services.kit.bus_connection import connect
 from services.kit.codec import encode
-from services.kit.errors import Conflict, NotFound
+from services.kit.errors import Conflict, NotFound, SystemUnavailable
 from services.kit.messages import Decision, Heartbeat, LogLine, Task, TaskOutcome, WorkerState, now_at
 from services.local.nats import EmbeddedNats
 from services.orchestrator.eraser import Eraser
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.results import Verdict
 from services.orchestrator.settings import ErasureSettings
@@ -256,3 +256,28 @@ async def test_without_a_broker_files_go_and_the_receipt_waits_for_another_repli
     for _ in range(2):
         await look(quick)
     assert await state_of(quick, receipt) == "done"
+
+
+async def test_while_the_store_is_away_the_receipt_waits_and_nothing_is_lost(
+    quick: Parts, tmp_path: Path
+) -> None:
+    await quick.upload(CANARY)
+    await quick.finished(ep_id=CANARY)
+    receipt = await quick.erasures.erase(CANARY)
+    stored, away = tmp_path / "store", tmp_path / "away"
+    stored.rename(away)
+    for _ in range(3):
+        with pytest.raises(SystemUnavailable, match="object store"):
+            await look(quick)
+        assert await state_of(quick, receipt) == "pending"
+    stored.write_bytes(b"an address that is no directory")
+    with pytest.raises(SystemUnavailable, match="object store"):
+        await look(quick)
+    assert (await quick.erasures.get(receipt["erasure_id"]))["counts"]["objects"] == 0
+    stored.unlink()
+    away.rename(stored)
+    for _ in range(2):
+        await look(quick)
+    assert await state_of(quick, receipt) == "done"
+    assert (await quick.erasures.get(receipt["erasure_id"]))["counts"]["objects"] > 3
+    assert [path for path in stored.rglob("*") if path.is_file()] == []

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from services.kit.errors import Conflict, InvalidMedia, InvalidRequest, NotFound
+from services.kit.errors import Conflict, InvalidMedia, InvalidRequest, NotFound, SystemUnavailable
 from services.kit.settings import DiskSettings
+from services.orchestrator.database import Database
 from services.orchestrator.episodes import Episodes, Registration
 from services.orchestrator.settings import MediaSettings
+from tests.integration.orchestrator.unanswered import without_answers_to_commits
 from tests.integration.parts import VIDEO, Parts
 
 OTHER = VIDEO + b"more"
@@ -127,6 +129,21 @@ async def test_a_file_name_that_postgres_has_no_form_for_leaves_nothing(parts: P
     with pytest.raises(InvalidRequest):
         await parts.episodes.register(pieces(VIDEO), filename="nul\x00.mp4", ep_id="show", replace=False)
     assert stored(parts) == []
+
+
+async def test_an_episode_keeps_its_video_when_the_answer_to_its_commit_is_lost(parts: Parts) -> None:
+    async with without_answers_to_commits(parts.database.dsn) as dsn:
+        database = Database(dsn, pool_size=1)
+        await database.open(migrate=False)
+        episodes = Episodes(database, parts.store, parts.settings.media, parts.settings.disk)
+        with pytest.raises(SystemUnavailable):
+            await register(episodes, ep_id=None)
+        await database.close()
+    (episode,) = await parts.rows("SELECT ep_id, media_uri FROM episodes")
+    assert stored(parts) == [episode["media_uri"]]
+    again = await register(parts.episodes)
+    assert (again.is_new, again.episode["ep_id"]) == (False, episode["ep_id"])
+    assert stored(parts) == [episode["media_uri"]]
 
 
 async def test_a_path_of_the_server_is_taken_only_where_the_setting_allows_it(
