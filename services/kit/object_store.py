@@ -74,6 +74,7 @@ class ObjectStore:
                 size += len(chunk)
                 yield chunk
 
+        self._require_root()
         try:
             await obstore.put_async(self._store, key, counted())
         except BaseError as error:
@@ -86,6 +87,7 @@ class ObjectStore:
 
     async def stream(self, key: str) -> AsyncIterator[bytes]:
         """The object in pieces. Raises `NotFound`."""
+        self._require_root()
         try:
             result = await obstore.get_async(self._store, key)
             async for chunk in result.stream(min_chunk_size=_CHUNK_BYTES):
@@ -135,9 +137,6 @@ class ObjectStore:
 
         The number of whole objects that went. Raises `SystemUnavailable` where anything cannot be removed.
         """
-        if self._root is not None and not self._root.is_dir():
-            # As when its volume is not mounted: what lies there would only seem to be gone.
-            raise SystemUnavailable("the directory of the object store is not there")
         keys = list(self.keys(prefix))
         for key in keys:
             self.delete(key)
@@ -147,6 +146,7 @@ class ObjectStore:
         return len(keys)
 
     def keys(self, prefix: str) -> Iterator[str]:
+        self._require_root()
         try:
             for batch in obstore.list(self._store, prefix=prefix):
                 yield from (meta["path"] for meta in batch)
@@ -154,10 +154,19 @@ class ObjectStore:
             raise _wrapped(error, prefix) from error
 
     def _call(self, verb: Any, key: str, *arguments: Any) -> Any:
+        self._require_root()
         try:
             return verb(self._store, key, *arguments)
         except (BaseError, FileNotFoundError) as error:
             raise _wrapped(error, key) from error
+
+    def _require_root(self) -> None:
+        """A directory that is not there, as when its volume is not mounted, is away and not empty.
+
+        Else what lies there would seem to be gone, and what is written would lie beside the volume.
+        """
+        if self._root is not None and not self._root.is_dir():
+            raise SystemUnavailable("the directory of the object store is not there")
 
 
 def file_chunks(path: Path) -> Iterator[bytes]:
