@@ -107,10 +107,11 @@ class Database:
         try:
             await self._pool.open(wait=True, timeout=within_s)
             await (self.migrate() if migrate else self._require_schema())
-        except PoolTimeout as error:
-            raise SystemUnavailable(f"Postgres does not answer: {await self._obstacle() or error}") from error
-        except psycopg.OperationalError as error:
-            raise SystemUnavailable(f"Postgres does not answer: {error}") from error
+        except (PoolTimeout, psycopg.OperationalError) as error:
+            raise SystemUnavailable(
+                f"Postgres does not answer: {await self._obstacle() or error}",
+                hint="look at SCREENALYTICS_POSTGRES__DSN",
+            ) from error
 
     async def close(self) -> None:
         await self._pool.close()
