@@ -56,8 +56,8 @@ class ObjectStore:
                 self._store: Any = LocalStore(self._root, mkdir=True)
             else:
                 self._store = from_url(url, **_sorted_out(options or {}))
-        except (BaseError, ValueError, OSError) as error:
-            raise InvalidSettings(f"object store {url!r} cannot be opened: {error}") from error
+        except (BaseError, ValueError, TypeError, OSError) as error:
+            raise InvalidSettings(f"object store {url!r} cannot be opened: {_in_one_line(error)}") from error
 
     def local_path(self, key: str) -> Path | None:
         """Where the object lies, if the store is a directory."""
@@ -86,7 +86,7 @@ class ObjectStore:
                 size += len(chunk)
                 yield chunk
 
-        with _in_our_words(key):
+        with self._reached(key):
             await obstore.put_async(self._store, key, counted())
         return StoredObject(key, digest.hexdigest(), size)
 
@@ -98,7 +98,7 @@ class ObjectStore:
 
     async def stream(self, key: str) -> AsyncIterator[bytes]:
         """The object in pieces. Raises `NotFound`."""
-        with _in_our_words(key):
+        with self._reached(key):
             result = await obstore.get_async(self._store, key)
             async for chunk in result.stream(min_chunk_size=_CHUNK_BYTES):
                 yield bytes(chunk)
@@ -145,9 +145,6 @@ class ObjectStore:
 
         The number of whole objects that went. Raises `SystemUnavailable` where anything cannot be removed.
         """
-        if self._root is not None and not self._root.is_dir():
-            # As when its volume is not mounted: what lies there would only seem to be gone.
-            raise SystemUnavailable("the directory of the object store is not there")
         keys = list(self.keys(prefix))
         for key in keys:
             self.delete(key)
@@ -157,13 +154,25 @@ class ObjectStore:
         return len(keys)
 
     def keys(self, prefix: str) -> Iterator[str]:
-        with _in_our_words(prefix):
+        with self._reached(prefix):
             for batch in obstore.list(self._store, prefix=prefix):
                 yield from (meta["path"] for meta in batch)
 
     def _call(self, verb: Any, key: str, *arguments: Any) -> Any:
-        with _in_our_words(key):
+        with self._reached(key):
             return verb(self._store, key, *arguments)
+
+    @contextmanager
+    def _reached(self, key: str) -> Iterator[None]:
+        """A directory that is not there, as when its volume is not mounted, is away and not empty.
+
+        Else what lies there would seem to be gone, and what is written would lie beside the volume. Raises
+        `NotFound`, `SystemUnavailable`.
+        """
+        if self._root is not None and not self._root.is_dir():
+            raise SystemUnavailable("the directory of the object store is not there")
+        with _in_our_words(key):
+            yield
 
 
 def _sorted_out(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,5 +210,8 @@ def _in_our_words(key: str) -> Iterator[None]:
     except (NotFoundError, FileNotFoundError) as error:
         raise NotFound(f"no object {key!r} in the store") from error
     except BaseError as error:
-        reason = str(error).partition("\n")[0]  # what follows are the insides of the library's error
-        raise SystemUnavailable(f"the object store refused {key!r}: {reason}") from error
+        raise SystemUnavailable(f"the object store refused {key!r}: {_in_one_line(error)}") from error
+
+
+def _in_one_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]  # what follows are the insides of the library's error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -123,12 +124,27 @@ def test_a_prefix_goes_with_what_was_left_half_written(store: ObjectStore, folde
     assert store.delete_prefix("e1") == 0
 
 
-def test_nothing_is_said_to_be_removed_from_a_directory_that_is_away(store: ObjectStore, folder: Path) -> None:
+def test_a_directory_that_is_away_is_not_taken_for_an_empty_one_and_not_made_again(
+    store: ObjectStore, folder: Path, tmp_path: Path
+) -> None:
     store.put_bytes("e/a", DATA)
-    folder.rename(folder.with_name("elsewhere"))
-    with pytest.raises(SystemUnavailable, match="is not there"):
-        store.delete_prefix("e")
-    folder.with_name("elsewhere").rename(folder)
+    folder.rename(tmp_path / "elsewhere")
+    for asked in (
+        lambda: store.put_bytes("k", DATA),
+        lambda: store.get_bytes("e/a"),
+        lambda: store.fetch("e/a", tmp_path / "copy", sha256=DIGEST),
+        lambda: store.exists("e/a"),
+        lambda: store.delete("e/a"),
+        lambda: store.delete_prefix("e"),
+        lambda: list(store.keys("e")),
+        lambda: asyncio.run(store.put_stream("k", pieces(DATA))),
+        lambda: asyncio.run(anext(store.stream("e/a"))),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(SystemUnavailable, match="is not there"):
+            asked()
+    assert not folder.exists()
+    (tmp_path / "elsewhere").rename(folder)
+    assert store.get_bytes("e/a") == DATA
     assert store.delete_prefix("e") == 1
 
 
