@@ -22,7 +22,7 @@ from services.detector.detect import FaceDetector
 from services.embedder.embedding import FaceEmbedder
 from services.embedder.preprocess import align
 from services.kit.inference.catalog import Catalog
-from services.kit.inference.ort import OrtSession
+from services.kit.inference.ort_session import OrtSession
 from services.kit.inference.placement import Placement, Provider
 from services.kit.inference.session import Session
 

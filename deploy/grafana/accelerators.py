@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from deploy.grafana.panels import NS, RATE, DashboardSpec, PanelSpec
 
+_BUSY = f"rate(screenalytics_gpu_busy_seconds_total{{{NS}}}[{RATE}])"
+
+
+def _of_our_pods(series: str) -> str:
+    """A series of the DCGM exporter. Prometheus calls the pod on the GPU `exported_pod` unless it honours labels."""
+    named = series
+    for label in ("pod", "namespace"):
+        named = f'label_replace({named}, "{label}", "$1", "exported_{label}", "(.+)")'
+    return f"{named} and on (namespace, pod) screenalytics_threads_cap{{{NS}}}"
+
+
 ACCELERATORS = DashboardSpec(
     "accelerators",
     "Screenalytics / Accelerators",
@@ -26,7 +37,7 @@ ACCELERATORS = DashboardSpec(
             "short",
             (
                 (
-                    f'sum by (model, provider) (screenalytics_inference_nodes{{{NS}, provider!~"CUDA.*|Tensorrt.*"}})',
+                    f'sum by (model, provider) (screenalytics_inference_nodes{{{NS}, provider!~"CUDA.*|Tensorrt.*"}} and on (namespace, pod, model) screenalytics_inference_provider_info{{{NS}, requested="cuda"}})',
                     "{{model}} {{provider}}",
                 ),
             ),
@@ -35,19 +46,30 @@ ACCELERATORS = DashboardSpec(
             "GPU busy with us",
             "Share of time for which a worker had an inference call on its GPU.",
             "percentunit",
-            ((f"rate(screenalytics_gpu_busy_seconds_total{{{NS}}}[{RATE}])", "{{pod}}"),),
+            ((_BUSY, "{{pod}}"),),
         ),
         PanelSpec(
             "GPU utilisation",
-            "What the GPU itself says, of the pods of this namespace (DCGM exporter).",
+            "What the GPUs of our workers say themselves (DCGM exporter).",
             "percent",
-            ((f"DCGM_FI_DEV_GPU_UTIL{{{NS}}}", "{{pod}} GPU {{gpu}}"),),
+            ((_of_our_pods("DCGM_FI_DEV_GPU_UTIL"), "{{pod}} GPU {{gpu}}"),),
+        ),
+        PanelSpec(
+            "GPU busy without us",
+            "What a GPU says of itself (DCGM exporter), less the share of time with a call of ours: far above 0 somebody else is on it, far below 0 our calls wait for something else than the GPU.",
+            "percentunit",
+            (
+                (
+                    f"max by (namespace, pod) ({_of_our_pods('DCGM_FI_DEV_GPU_UTIL')}) / 100 - on (namespace, pod) sum by (namespace, pod) ({_BUSY})",
+                    "{{pod}}",
+                ),
+            ),
         ),
         PanelSpec(
             "GPU memory",
-            "Memory of the GPU in use (DCGM exporter).",
+            "Memory in use of the GPUs of our workers (DCGM exporter).",
             "decmbytes",
-            ((f"DCGM_FI_DEV_FB_USED{{{NS}}}", "{{pod}} GPU {{gpu}}"),),
+            ((_of_our_pods("DCGM_FI_DEV_FB_USED"), "{{pod}} GPU {{gpu}}"),),
         ),
         PanelSpec(
             "Threads against the cap",

@@ -3,7 +3,27 @@
 from __future__ import annotations
 
 from deploy.grafana.panels import ENDED, NS, RATE, DashboardSpec, PanelSpec, recent
-from deploy.helm.slos import OBJECTIVES
+from deploy.helm.slos import GRPC_FAULTS, OBJECTIVES
+
+
+def _share_without(bad: str, every: str) -> str:
+    """The bad may have no series yet, and the good none at all: both are to be shown."""
+    return f"1 - ({bad} or 0 * {every}) / ({every} > 0)"
+
+
+def _calls(function: str, window: str, *, faults: bool) -> str:
+    """Of both transports."""
+    http, code = (', status="5xx"', f', code=~"{GRPC_FAULTS}"') if faults else ("", "")
+    return (
+        f"sum by (namespace) ({function}(screenalytics_http_requests_total{{{NS}{http}}}[{window}])"
+        f" or {function}(screenalytics_grpc_calls_total{{{NS}{code}}}[{window}]))"
+    )
+
+
+def _ended(outcomes: str) -> str:
+    selector = f'{NS}, outcome=~"{outcomes}"'
+    return f"sum by (namespace) (increase(screenalytics_jobs_ended_total{{{selector}}}[1d]))"
+
 
 OVERVIEW = DashboardSpec(
     "overview",
@@ -11,15 +31,24 @@ OVERVIEW = DashboardSpec(
     "Is it well: are episodes taken, worked on and done?",
     (
         PanelSpec(
-            "Jobs that succeed",
-            "Share of the jobs of the last day that did not fail; cancelled and refused ones are not counted. Objective: 99 %.",
+            "Requests that are answered",
+            "Share of the requests of the last day, over HTTP and gRPC, that did not fail by the system's fault. Objective: 99.9 %.",
             "percentunit",
             (
                 (
-                    f'sum by (namespace) (increase(screenalytics_jobs_ended_total{{{NS}, outcome="succeeded"}}[1d])) / (sum by (namespace) (increase(screenalytics_jobs_ended_total{{{NS}, outcome=~"succeeded|failed"}}[1d])) > 0)',
+                    _share_without(
+                        _calls("increase", "1d", faults=True), _calls("increase", "1d", faults=False)
+                    ),
                     "{{namespace}}",
                 ),
             ),
+            is_stat=True,
+        ),
+        PanelSpec(
+            "Jobs that succeed",
+            "Share of the jobs of the last day that did not fail; cancelled and refused ones are not counted. Objective: 99 %.",
+            "percentunit",
+            ((_share_without(_ended("failed"), _ended("succeeded|failed")), "{{namespace}}"),),
             is_stat=True,
         ),
         PanelSpec(
@@ -80,11 +109,11 @@ OVERVIEW = DashboardSpec(
         ),
         PanelSpec(
             "Requests that fail",
-            "Share of answers that are the system's fault. More than 0.1 % over a month breaks the objective.",
+            "Share of answers, over HTTP and gRPC, that are the system's fault. More than 0.1 % over a month breaks the objective.",
             "percentunit",
             (
                 (
-                    f'sum by (namespace) (rate(screenalytics_http_requests_total{{{NS}, status="5xx"}}[{RATE}])) / sum by (namespace) (rate(screenalytics_http_requests_total{{{NS}}}[{RATE}]))',
+                    f"{_calls('rate', RATE, faults=True)} / {_calls('rate', RATE, faults=False)}",
                     "{{namespace}}",
                 ),
             ),

@@ -23,13 +23,15 @@ _KEY = re.compile(r"^( *)([\w.-]+):(?: (.*))?$")
 
 
 def described_values(text: str) -> Iterator[tuple[str, str]]:
-    """(path, description) of each key that stands below a comment of the form `# -- text`."""
+    """(path, description) of each key that stands below a comment of the form `# -- text`, and on."""
     parents: list[tuple[int, str]] = []
     description = ""
     for line in text.splitlines():
         stripped = line.strip()
         if stripped.startswith("# -- "):
             description = stripped[5:]
+        elif stripped.startswith("# ") and description:
+            description += f" {stripped[2:]}"
         elif found := _KEY.match(line):
             indent, name = len(found[1]), found[2]
             parents = [parent for parent in parents if parent[0] < indent] + [(indent, name)]

@@ -29,6 +29,7 @@ from deploy.helm.shapes import (
     SIZE,
     TAG,
     TEXT,
+    TLS,
     TOLERATIONS,
     Schema,
     array,
@@ -92,6 +93,8 @@ def orchestrator() -> Schema:
             "settings": settings(OrchestratorSettings),
             "settingsSecret": NAME,
             "resources": RESOURCES,
+            "filesSecret": NAME,
+            "tls": closed(TLS | {"grpcClientCaConfigMap": NAME}),
             "scratchSize": SIZE,
             "service": closed(service),
             "terminationGracePeriodSeconds": {"type": "integer", "minimum": 20, "maximum": 600},
@@ -148,6 +151,12 @@ def monitoring() -> Schema:
     )
 
 
+def gateway() -> Schema:
+    parent = closed({"name": NAME, "namespace": NAME, "sectionName": NAME}, required=("name",))
+    route: dict[str, Schema] = {"enabled": FLAG, "parentRefs": array(parent), "hostnames": array(NAME)}
+    return closed(route | {"grpc": closed(route)})
+
+
 def traces() -> Schema:
     collector: Schema = {"type": "string", "pattern": r"^(https?://[^/\s]+:[0-9]{1,5})?$"}
     return closed(
@@ -201,12 +210,13 @@ def values() -> Schema:
                 "digests": closed(targets),
             }
         ),
-        "postgres": closed({"existingSecret": NAME, "key": TEXT}),
+        "postgres": closed({"existingSecret": NAME, "key": TEXT, "caConfigMap": NAME, "caKey": FILE_NAME}),
         "nats": closed(
             {
                 "existingSecret": NAME,
                 "key": TEXT,
                 "rolesSecret": NAME,
+                "clientTlsSecret": NAME,
                 "caConfigMap": NAME,
                 "caKey": FILE_NAME,
                 "monitoringEndpoint": endpoint,
@@ -226,6 +236,7 @@ def values() -> Schema:
         "traces": traces(),
         "serviceAccount": closed({"create": FLAG, "name": NAME, "annotations": ANNOTATIONS}),
         "orchestrator": orchestrator(),
+        "workerTls": closed(TLS),
         "gpuProfiles": texts_by("^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$", closed(profile, required=("limits",))),
         "workerDefaults": worker(is_default=True),
         "workers": texts_by(worker_name, worker(is_default=False)) | {"minProperties": 1},
@@ -234,15 +245,7 @@ def values() -> Schema:
         "ingress": closed(
             {"enabled": FLAG, "className": NAME, "annotations": ANNOTATIONS, "host": NAME, "tlsSecret": NAME}
         ),
-        "gateway": closed(
-            {
-                "enabled": FLAG,
-                "parentRefs": array(
-                    closed({"name": NAME, "namespace": NAME, "sectionName": NAME}, required=("name",))
-                ),
-                "hostnames": array(NAME),
-            }
-        ),
+        "gateway": gateway(),
         "networkPolicy": closed(
             {
                 "enabled": FLAG,

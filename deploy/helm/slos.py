@@ -21,9 +21,9 @@ _SLOW = ((3.0, "1d", "2h"), (1.0, "3d", "6h"))
 _WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 _SUM = "sum by (namespace)"
 _HTTP_FAULTS = 'screenalytics_http_requests_total{status="5xx"}'
-_GRPC_FAULTS = (
-    'screenalytics_grpc_calls_total{code=~"INTERNAL|UNAVAILABLE|UNKNOWN|DEADLINE_EXCEEDED|DATA_LOSS"}'
-)
+# Codes of gRPC that are the system's fault, as 5xx is.
+GRPC_FAULTS = "INTERNAL|UNAVAILABLE|UNKNOWN|DEADLINE_EXCEEDED|DATA_LOSS"
+_GRPC_FAULTS = f'screenalytics_grpc_calls_total{{code=~"{GRPC_FAULTS}"}}'
 _SHARE = "{{ $value | humanizePercentage }}"
 _HEAD = "# Made by deploy/helm/slos.py: make docs.\n"
 

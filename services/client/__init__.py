@@ -10,17 +10,15 @@ from services.client.errors import (
     UnexpectedAnswer,
 )
 from services.client.events import JobEvent, LogLine, StageProgress, StateChange
-from services.client.keys import ApiKeys
+from services.client.keys import ApiKey, ApiKeys, IssuedApiKey
 from services.client.overrides import Overrides
 from services.client.records import (
-    ApiKey,
     Artifact,
     Episode,
     EpisodeStatus,
     Erasure,
     Identity,
     ImportedFile,
-    IssuedApiKey,
     Job,
     JobState,
     MediaInfo,

@@ -10,7 +10,7 @@ from httpx_sse import ServerSentEvent
 from pydantic.dataclasses import dataclass
 
 from services.client.errors import UnexpectedAnswer
-from services.client.records import parse
+from services.client.parsing import parse
 
 
 @dataclass(frozen=True)

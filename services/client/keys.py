@@ -7,8 +7,33 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from services.client.records import ApiKey, IssuedApiKey, parse, parse_each
+from pydantic.dataclasses import dataclass
+
+from services.client.parsing import parse, parse_each
 from services.client.transport import Call, Transport
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """`previous_secret_until`: how long the secret before the last rotation works on."""
+
+    key_id: str
+    name: str
+    scopes: list[str]
+    created_by: str
+    created_at: datetime
+    rotated_at: datetime | None = None
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+    previous_secret_until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class IssuedApiKey(ApiKey):
+    """`key` is shown this once and kept nowhere."""
+
+    key: str
 
 
 class ApiKeys:

@@ -9,14 +9,8 @@ from __future__ import annotations
 from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar
 
-from pydantic import ValidationError
 from pydantic.dataclasses import dataclass
-
-from services.client.errors import UnexpectedAnswer
-
-T = TypeVar("T")
 
 
 class JobState(StrEnum):
@@ -284,43 +278,3 @@ class Worker:
     health_port: int | None = None
     version: str | None = None
     last_seen_at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class ApiKey:
-    """`previous_secret_until`: how long the secret before the last rotation works on."""
-
-    key_id: str
-    name: str
-    scopes: list[str]
-    created_by: str
-    created_at: datetime
-    rotated_at: datetime | None = None
-    expires_at: datetime | None = None
-    last_used_at: datetime | None = None
-    revoked_at: datetime | None = None
-    previous_secret_until: datetime | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class IssuedApiKey(ApiKey):
-    """`key` is shown this once and kept nowhere."""
-
-    key: str
-
-
-def parse(cls: type[T], value: Any) -> T:
-    """The record in decoded JSON. Raises `UnexpectedAnswer` when required members are missing."""
-    if not isinstance(value, dict):
-        raise UnexpectedAnswer(f"the answer is no {cls.__name__}: {str(value)[:200]}")
-    try:
-        return cls(**value)
-    except ValidationError as error:
-        raise UnexpectedAnswer(f"the answer is no {cls.__name__}: {error}") from error
-
-
-def parse_each(cls: type[T], answer: Any, member: str) -> list[T]:
-    """The records in `answer[member]`. Raises `UnexpectedAnswer`."""
-    if not isinstance(answer, dict) or not isinstance(answer.get(member), list):
-        raise UnexpectedAnswer(f"the answer has no list {member!r}")
-    return [parse(cls, item) for item in answer[member]]

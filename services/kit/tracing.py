@@ -9,7 +9,7 @@ error, no path of a request.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -36,20 +36,33 @@ def span(
     carrier: Mapping[str, str] | None = None,
 ) -> Iterator[Span]:
     """The current span inside the block. `carrier`: headers that may name another parent."""
-    with _TRACER.start_as_current_span(
-        name,
-        context_from(carrier),
-        kind,
-        attributes,
-        # Both would copy an error's message, which may quote a user's words.
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as made:
-        try:
-            yield made
-        except Exception as error:
-            fail(error.code if isinstance(error, ScreenalyticsError) else type(error).__name__)
-            raise
+    with span_aside(name, attributes, kind=kind, carrier=carrier) as made, within(made):
+        yield made
+
+
+@contextmanager
+def span_aside(
+    name: str,
+    attributes: Mapping[str, Value] | None = None,
+    *,
+    kind: SpanKind = SpanKind.INTERNAL,
+    carrier: Mapping[str, str] | None = None,
+) -> Iterator[Span]:
+    """Current in each `within` alone: for a block that may be left by another task than entered it."""
+    made = _TRACER.start_span(name, context_from(carrier), kind, attributes)
+    try:
+        yield made
+    except Exception as error:
+        fail(error.code if isinstance(error, ScreenalyticsError) else type(error).__name__, made)
+        raise
+    finally:
+        made.end()
+
+
+def within(span: Span) -> AbstractContextManager[Span]:
+    """The span is current inside the block, which does not end it."""
+    # Both would copy an error's message, which may quote a user's words.
+    return trace.use_span(span, record_exception=False, set_status_on_exception=False)
 
 
 def context_from(carrier: Mapping[str, str] | None) -> Context | None:
@@ -59,11 +72,11 @@ def context_from(carrier: Mapping[str, str] | None) -> Context | None:
     return _PROPAGATOR.extract(carrier)
 
 
-def fail(error_type: str) -> None:
-    """The current span has failed."""
-    current = trace.get_current_span()
-    current.set_attribute("error.type", error_type)
-    current.set_status(Status(StatusCode.ERROR))
+def fail(error_type: str, span: Span | None = None) -> None:
+    """The span, else the current one, has failed."""
+    failed = span or trace.get_current_span()
+    failed.set_attribute("error.type", error_type)
+    failed.set_status(Status(StatusCode.ERROR))
 
 
 def is_on() -> bool:

@@ -19,7 +19,7 @@ from services.kit.codec import from_dict
 from services.kit.errors import InvalidRequest
 from services.orchestrator.downloads import Download
 from services.orchestrator.episode_edit import EpisodeEdit
-from services.orchestrator.jobs import JobRequest
+from services.orchestrator.job_request import JobRequest
 from services.orchestrator.preconditions import IfMatch
 from services.orchestrator.watch import JobEvent
 from services.pb.screenalytics.v1 import api_pb2

@@ -27,6 +27,10 @@ Row = dict[str, Any]
 Asked = tuple[str, Mapping[str, Any]]  # a query's name and its parameters
 
 
+class CommitUnanswered(SystemUnavailable):
+    """The connection broke over the commit: what the transaction wrote stands, or does not."""
+
+
 class Transaction:
     """Named queries inside one transaction.
 
@@ -67,10 +71,16 @@ class Transaction:
         return await cursor.fetchone()
 
     async def commit(self) -> None:
+        """Raises `CommitUnanswered`."""
         if not self._is_committed:
             self._is_committed = True
-            await self._connection.execute("COMMIT")
-            await self._pipeline.aclose()  # waits for what is left to be answered
+            try:
+                await self._connection.execute("COMMIT")
+                await self._pipeline.aclose()  # waits for what is left to be answered
+            except psycopg.OperationalError as error:
+                if error.sqlstate is not None:
+                    raise  # the server has refused
+                raise CommitUnanswered("Postgres has not answered a commit") from error
             for told in self._after_commit:
                 told()
 
@@ -97,10 +107,11 @@ class Database:
         try:
             await self._pool.open(wait=True, timeout=within_s)
             await (self.migrate() if migrate else self._require_schema())
-        except PoolTimeout as error:
-            raise SystemUnavailable(f"Postgres does not answer: {await self._obstacle() or error}") from error
-        except psycopg.OperationalError as error:
-            raise SystemUnavailable(f"Postgres does not answer: {error}") from error
+        except (PoolTimeout, psycopg.OperationalError) as error:
+            raise SystemUnavailable(
+                f"Postgres does not answer: {await self._obstacle() or error}",
+                hint="look at SCREENALYTICS_POSTGRES__DSN",
+            ) from error
 
     async def close(self) -> None:
         await self._pool.close()
@@ -109,7 +120,8 @@ class Database:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Commits at the end of the block.
 
-        Raises `SystemUnavailable` when Postgres is away, `InvalidRequest` for a value that it has no form for.
+        Raises `SystemUnavailable` when Postgres is away (`CommitUnanswered` when what was written may stand all
+        the same), `InvalidRequest` for a value that it has no form for.
         """
         async with self._connection() as connection, AsyncExitStack() as pipeline:
             await pipeline.enter_async_context(connection.pipeline())

@@ -19,7 +19,7 @@ from services.kit.media_types import ContainerFormat, sniff
 from services.kit.object_store import ObjectStore, StoredObject, file_chunks
 from services.kit.settings import DiskSettings
 from services.orchestrator.announcements import announce_episode
-from services.orchestrator.database import Database, Row, Transaction
+from services.orchestrator.database import CommitUnanswered, Database, Row, Transaction
 from services.orchestrator.episode_edit import EpisodeEdit
 from services.orchestrator.episode_view import episode_tag
 from services.orchestrator.paging import Page, PageRequest, begin_after, page_of
@@ -75,6 +75,8 @@ class Episodes:
                     return await self._name(
                         episode_uid, stored, sniffed.container, filename, ep_id, replace=replace
                     )
+        except CommitUnanswered:
+            raise  # the episode may be there, and needs its video
         except ScreenalyticsError:
             await asyncio.to_thread(self._store.delete, key)
             raise

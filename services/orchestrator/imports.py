@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import tempfile
 from collections.abc import AsyncIterator
@@ -17,11 +18,13 @@ from ulid import ULID
 
 from services.kit.errors import DamagedFile, InvalidRequest, NotFound, ScreenalyticsError, SystemUnavailable
 from services.kit.object_store import ObjectStore, StoredObject
-from services.orchestrator.database import Database, Row, Transaction
+from services.orchestrator.database import CommitUnanswered, Database, Row, Transaction
 from services.orchestrator.episodes import require_ep_id, require_not_trashed
 from services.orchestrator.older_check import Checked, check_file
 from services.orchestrator.older_files import OLDER_FILES, OlderFile
 from services.orchestrator.settings import ImportsSettings
+
+log = logging.getLogger(__name__)
 
 _RUN_KEY = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
 
@@ -65,10 +68,18 @@ class Imports:
             key = f"{episode_uid}/imported/{ULID()}/{name}"
             stored = await asyncio.to_thread(self._store.put_file, key, path)
         try:
-            return await self._register(episode_uid, file, run_key, modified_at, stored, checked)
+            known, row = await self._register(episode_uid, file, run_key, modified_at, stored, checked)
+        except CommitUnanswered:
+            raise  # the row may be there, and needs its file
         except ScreenalyticsError:
             await asyncio.to_thread(self._store.delete, key)
             raise
+        if known is None:
+            return ImportedFile(row, ImportOutcome.IMPORTED)
+        is_same = known["sha256"] == stored.sha256
+        await self._delete_unnamed(stored.key if is_same else known["uri"])
+        is_untouched = is_same and known["modified_at"] == modified_at
+        return ImportedFile(row, ImportOutcome.UNCHANGED if is_untouched else ImportOutcome.REPLACED)
 
     async def list(self, episode: Row) -> list[Row]:
         async with self._database.transaction() as tx:
@@ -100,8 +111,8 @@ class Imports:
         modified_at: datetime,
         stored: StoredObject,
         checked: Checked,
-    ) -> ImportedFile:
-        """The row names the new object only if the content is new; the object that it no longer names goes."""
+    ) -> tuple[Row | None, Row]:
+        """(the row before, the row now), which names the new object only if the content is new."""
         async with self._database.transaction() as tx:
             place = {"episode_uid": episode_uid, "run_key": run_key, "file_name": file.name}
             if await tx.one("lock_episode", episode_uid=episode_uid) is None:
@@ -121,12 +132,14 @@ class Imports:
                 modified_at=modified_at,
             )
         assert row is not None
-        if known is not None:
-            await asyncio.to_thread(self._store.delete, stored.key if is_same else known["uri"])
-        if known is None:
-            return ImportedFile(row, ImportOutcome.IMPORTED)
-        is_untouched = is_same and known["modified_at"] == modified_at
-        return ImportedFile(row, ImportOutcome.UNCHANGED if is_untouched else ImportOutcome.REPLACED)
+        return known, row
+
+    async def _delete_unnamed(self, key: str) -> None:
+        """What is imported stands, so a store that does not answer now is no failure of it."""
+        try:
+            await asyncio.to_thread(self._store.delete, key)
+        except SystemUnavailable as error:
+            log.warning("a file that was replaced stays until its episode is erased: %s", error)
 
 
 def _append(copy: IO[bytes], chunk: bytes) -> None:

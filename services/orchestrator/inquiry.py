@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from services.kit import bus
 from services.kit.errors import NotFound
 from services.orchestrator.database import Database, Row
+from services.orchestrator.job_facts import AttemptFacts, JobFacts, TaskFacts, WorkerFacts
 from services.orchestrator.job_view import job_shown
 from services.orchestrator.lifecycle import ACTIVE, State
 from services.orchestrator.settings import JobsSettings
-from services.orchestrator.why import AttemptFacts, JobFacts, TaskFacts, Why, WorkerFacts, why
+from services.orchestrator.why import Why, why
 
 
 class Inquiry:

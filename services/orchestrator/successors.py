@@ -8,7 +8,8 @@ from services.kit.codec import from_dict
 from services.kit.errors import Conflict, NotFound
 from services.orchestrator.database import Database, Row
 from services.orchestrator.idempotency import Origin
-from services.orchestrator.jobs import JobRequest, Jobs
+from services.orchestrator.job_request import JobRequest
+from services.orchestrator.jobs import Jobs
 from services.orchestrator.lifecycle import ACTIVE, State
 
 

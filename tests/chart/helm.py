@@ -20,7 +20,13 @@ EXAMPLES = sorted((CHART / "examples").glob("*.yaml"))
 VALUES = {path.stem: path for path in [*EXAMPLES, *sorted((Path(__file__).parent / "values").glob("*.yaml"))]}
 KUBERNETES = ("1.29.0", "1.33.0", "1.37.0")
 RELEASE, NAMESPACE = "demo", "media"
-CRDS = ("keda.sh/v1alpha1", "monitoring.coreos.com/v1", "gateway.networking.k8s.io/v1")
+CRDS = (
+    "keda.sh/v1alpha1",
+    "monitoring.coreos.com/v1",
+    "gateway.networking.k8s.io/v1",
+    "gateway.networking.k8s.io/v1/GRPCRoute",
+    "gateway.networking.k8s.io/v1/BackendTLSPolicy",
+)
 # What the chart needs to be told, and nothing more.
 MINIMAL: dict[str, Any] = {
     "postgres": {"existingSecret": "pg"},

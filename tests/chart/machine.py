@@ -6,6 +6,7 @@ import base64
 import math
 import os
 import re
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -25,12 +26,14 @@ PACE_S = 0.1
 
 @dataclass
 class Machine:
-    """`secrets`: (name, key) -> value. `claims`: folders that stand for persistent volumes."""
+    """`secrets`: (name, key) -> value; `config_maps`, that others make: the same. `claims`: folders that stand for
+    persistent volumes."""
 
     rendered: Rendered
     root: Path
     secrets: Mapping[tuple[str, str], str]
     claims: Mapping[str, Path]
+    config_maps: Mapping[tuple[str, str], str] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)  # host:port of a Service -> of this machine
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     chosen_ports: dict[str, int] = field(default_factory=dict)  # pod/port -> port of this machine
@@ -58,7 +61,7 @@ class Machine:
         tries = container[probe].get("failureThreshold", 3) * container[probe]["periodSeconds"] / PACE_S
         for _ in range(int(tries)):
             assert self.running[name].poll() is None, f"{name} ended:\n{self.log(name)}"
-            if _answers(f"http://{LOOPBACK}:{port}{asked['path']}"):
+            if _answers(f"{asked.get('scheme', 'HTTP').lower()}://{LOOPBACK}:{port}{asked['path']}"):
                 return
             wait(PACE_S)
         raise AssertionError(f"{name} was not ready in time:\n{self.log(name)}")
@@ -127,9 +130,29 @@ class Machine:
             here = self._ports(name, container)[port["targetPort"]]
             self.addresses[f"{service['metadata']['name']}:{port['port']}"] = f"{LOOPBACK}:{here}"
 
-    def scrape_targets(self) -> list[str]:
-        """host:port of every container's first port: where its metrics are."""
-        return [f"{LOOPBACK}:{port}" for name, port in self.chosen_ports.items() if not name.endswith("/grpc")]
+    def scrape_jobs(self) -> list[dict[str, Any]]:
+        """What Prometheus' operator would make of the release's PodMonitor."""
+        (monitor,) = self.rendered.of("PodMonitor")
+        return [job for end in monitor["spec"]["podMetricsEndpoints"] if (job := self._scrape_job(end))]
+
+    def _scrape_job(self, endpoint: Document) -> dict[str, Any] | None:
+        ports = [p for name, p in self.chosen_ports.items() if name.endswith(f"/{endpoint['port']}")]
+        if not ports:
+            return None
+        job = {
+            "job_name": f"here-{endpoint['port']}",
+            "metrics_path": endpoint["path"],
+            "scheme": endpoint.get("scheme", "http"),
+            "static_configs": [{"targets": [f"{LOOPBACK}:{port}" for port in ports]}],
+        }
+        if tls := endpoint.get("tlsConfig"):
+            authority = tls["ca"]["configMap"]
+            folder = self._folder("prometheus", {"name": "ca", "configMap": authority})
+            job["tls_config"] = {
+                "server_name": tls["serverName"],
+                "ca_file": str(folder / authority["key"]),
+            }
+        return job
 
     def _folders(self, name: str, pod: Document, container: Document) -> dict[str, Path]:
         volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes", [])}
@@ -143,13 +166,23 @@ class Machine:
             return self.claims[volume["persistentVolumeClaim"]["claimName"]]
         folder = self.root / "volumes" / name.replace("/", "-") / volume["name"]
         folder.mkdir(parents=True, exist_ok=True)
-        if "configMap" in volume:
+        if "secret" in volume:
+            _write(folder, volume["secret"]["secretName"], self.secrets)
+        if "configMap" in volume and (name := volume["configMap"]["name"]) in {n for n, _ in self.config_maps}:
+            _write(folder, name, self.config_maps)
+        elif "configMap" in volume:
             source = self.rendered.get("ConfigMap", volume["configMap"]["name"])
             for key, text in source.get("data", {}).items():
                 (folder / key).write_text(text)
             for key, text in source.get("binaryData", {}).items():
                 (folder / key).write_bytes(base64.b64decode(text))
         return folder
+
+
+def _write(folder: Path, name: str, given: Mapping[tuple[str, str], str]) -> None:
+    for (owner, key), text in given.items():
+        if owner == name:
+            (folder / key).write_text(text)
 
 
 def _moved(text: str, folders: Mapping[str, Path]) -> str:
@@ -161,8 +194,9 @@ def _moved(text: str, folders: Mapping[str, Path]) -> str:
 
 
 def _answers(url: str) -> bool:
+    """As the kubelet asks, which checks no certificate."""
     try:
-        with urllib.request.urlopen(url, timeout=3) as answer:
+        with urllib.request.urlopen(url, timeout=3, context=ssl._create_unverified_context()) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -27,7 +27,7 @@ _TRIES = 300
 @dataclass(frozen=True)
 class Scraping:
     url: str
-    targets: list[str]
+    targets: int
 
     def ask(self, path: str, **parameters: str) -> Any:
         query = urllib.parse.urlencode(parameters)
@@ -47,16 +47,16 @@ class Scraping:
         for _ in range(_TRIES):
             try:
                 up = self.ask("query", query="sum(up)")["result"]
-                if up and float(up[0]["value"][1]) == len(self.targets):
+                if up and float(up[0]["value"][1]) == self.targets:
                     return self._declared()
             except OSError:
                 pass  # it is starting
             wait(0.1)
-        raise AssertionError(f"not every target was scraped: {self.targets}")
+        raise AssertionError(f"not every one of {self.targets} targets was scraped")
 
     def _declared(self) -> set[str]:
         found: set[str] = set()
-        for target in self.ask("targets/metadata", match_target='{job="here"}'):
+        for target in self.ask("targets/metadata", match_target='{job=~"here.*"}'):
             name, kind = target["metric"], target["type"]
             # In OpenMetrics a counter is declared without the suffix of its series.
             suffixes = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("_total",)}.get(kind, ("",))
@@ -79,14 +79,13 @@ class Scraping:
 
 
 @contextmanager
-def prometheus(targets: list[str], folder: Path, rules: Sequence[Path] = ()) -> Iterator[Scraping]:
-    """Scrapes and evaluates each second until the block ends."""
+def prometheus(jobs: Sequence[dict[str, Any]], folder: Path, rules: Sequence[Path] = ()) -> Iterator[Scraping]:
+    """Scrapes and evaluates each second until the block ends. `jobs`: their names begin with `here`."""
     (port,) = choose_ports(1)
     config = folder / "prometheus.yaml"
-    job = {"job_name": "here", "static_configs": [{"targets": targets}]}
     settings = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-        "scrape_configs": [job],
+        "scrape_configs": list(jobs),
         "rule_files": [str(path) for path in rules],
     }
     config.write_text(yaml.safe_dump(settings))
@@ -100,6 +99,7 @@ def prometheus(targets: list[str], folder: Path, rules: Sequence[Path] = ()) -> 
     with (folder / "prometheus.log").open("ab") as log:
         process = subprocess.Popen(argv, **Launch(argv, {}).options(log.fileno()))
     try:
+        targets = sum(len(static["targets"]) for job in jobs for static in job["static_configs"])
         yield Scraping(f"http://{LOOPBACK}:{port}", targets)
     finally:
         process.send_signal(signal.SIGKILL)

@@ -40,11 +40,18 @@ UNSEEN = {
 
 def expressions(spec: DashboardSpec) -> list[str]:
     """As Prometheus would be asked, with every variable filled in."""
-    asked = [query for panel in spec.panels for query, _ in panel.queries]
-    given = {RATE: "5m", NS: 'namespace=~".*"', PRICE: "1.00"}
-    for variable, value in given.items():
-        asked = [query.replace(variable, value) for query in asked]
-    return asked
+    return [_asked(query) for panel in spec.panels for query, _ in panel.queries]
+
+
+def first_expressions(spec: DashboardSpec) -> list[str]:
+    """One of each panel."""
+    return [_asked(panel.queries[0][0]) for panel in spec.panels]
+
+
+def _asked(query: str) -> str:
+    for variable, value in {RATE: "5m", NS: 'namespace=~".*"', PRICE: "1.00"}.items():
+        query = query.replace(variable, value)
+    return query
 
 
 ALL = [expression for spec in DASHBOARDS for expression in expressions(spec)]
@@ -89,6 +96,79 @@ def test_prometheus_can_read_every_expression(tmp_path: Path) -> None:
     path = tmp_path / "panels.yaml"
     path.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
     argv = [required_tool("promtool"), "check", "rules", "--lint=none", str(path)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+BUSY = {
+    'screenalytics_gpu_busy_seconds_total{namespace="m", pod="a"}': "0+30x30",
+    'screenalytics_threads_cap{namespace="m", pod="a"}': "4x30",
+}
+ENDED = 'screenalytics_jobs_ended_total{namespace="m", outcome="%s"}'
+NODES = 'screenalytics_inference_nodes{namespace="m", pod="%s", model="y", provider="CPUExecutionProvider"}'
+ASKED = 'screenalytics_inference_provider_info{namespace="m", pod="%s", model="y", requested="%s"}'
+# panel -> (series, one sample a minute, and the one value that it then shows)
+SHOWN: dict[str, list[tuple[dict[str, str], float]]] = {
+    "Requests that are answered": [
+        ({'screenalytics_http_requests_total{namespace="m", status="2xx"}': "0+9x30"}, 1.0),
+        ({'screenalytics_grpc_calls_total{namespace="m", code="UNAVAILABLE"}': "0+9x30"}, 0.0),
+    ],
+    "Jobs that succeed": [
+        ({ENDED % "failed": "0+9x30"}, 0.0),
+        ({ENDED % "succeeded": "0+9x30"}, 1.0),
+        ({ENDED % "succeeded": "0+3x30", ENDED % "failed": "0+9x30"}, 0.25),
+    ],
+    # As Prometheus labels what an exporter says of another pod, and as it does with `honorLabels`.
+    "GPU busy without us": [
+        (
+            BUSY
+            | {
+                'DCGM_FI_DEV_GPU_UTIL{namespace="gpus", pod="dcgm", exported_namespace="m", exported_pod="a"}': "75x30"
+            },
+            0.25,
+        ),
+        (BUSY | {'DCGM_FI_DEV_GPU_UTIL{namespace="m", pod="a"}': "75x30"}, 0.25),
+    ],
+    "Nodes off the GPU": [
+        (
+            {
+                NODES % "a": "3x30",
+                NODES % "b": "50x30",
+                ASKED % ("a", "cuda"): "1x30",
+                ASKED % ("b", "cpu"): "1x30",
+            },
+            3,
+        )
+    ],
+}
+SHOWN_CASES = [pytest.param(title, *case, id=title) for title, cases in SHOWN.items() for case in cases]
+
+
+@pytest.mark.parametrize(("title", "series", "value"), SHOWN_CASES)
+def test_a_panel_shows_what_its_sentence_says(
+    title: str, series: dict[str, str], value: float, tmp_path: Path
+) -> None:
+    (asked,) = [
+        expression
+        for spec in DASHBOARDS
+        for panel, expression in zip(spec.panels, first_expressions(spec), strict=True)
+        if panel.title == title
+    ]
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [
+            # Labels are of no interest here, and `sum` drops them.
+            {
+                "expr": f"round(sum({asked}), 0.001)",
+                "eval_time": "20m",
+                "exp_samples": [{"labels": "{}", "value": value}],
+            }
+        ],
+    }
+    path = tmp_path / "panel.yaml"
+    path.write_text(yaml.safe_dump({"evaluation_interval": "1m", "tests": [test]}))
+    argv = [required_tool("promtool"), "test", "rules", str(path)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -129,6 +129,11 @@ def test_every_value_is_described() -> None:
     assert all(path.startswith(("gpuProfiles.", "workers.")) for path in left), left
 
 
+def test_every_description_is_whole_sentences() -> None:
+    for path, description in described_values((CHART / "values.yaml").read_text()):
+        assert description.endswith("."), path
+
+
 def test_the_readme_links_to_each_example_and_they_are_there() -> None:
     readme = (CHART / "README.md").read_text()
     for path in (CHART / "examples").iterdir():

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 
 from services.local.nats import EmbeddedNats
 from services.local.ports import LOOPBACK
@@ -25,8 +26,25 @@ VALUES = merged(
         "models": {"source": "store", "fill": {"enabled": True, "existingClaim": "models"}},
         "workerDefaults": {"settings": {"log": {"level": "INFO"}}},
         "traces": {"endpoint": "http://collector:4317"},
+        "monitoring": {"podMonitor": {"enabled": True}},
+        "networkPolicy": {"metricsFrom": [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]},
     },
 )
+BY_TLS = merged(
+    VALUES,
+    {
+        "orchestrator": {
+            "tls": {"existingSecret": "api-tls", "caConfigMap": "authority"},
+            "service": {"port": 443},
+        },
+        "workerTls": {"existingSecret": "worker-tls", "caConfigMap": "authority"},
+    },
+)
+# Secret -> the name that its certificate is checked for, where values name none.
+SERVER_NAMES = {
+    "api-tls": "demo-screenalytics-orchestrator.media.svc",
+    "worker-tls": "demo-screenalytics-workers.media.svc",
+}
 TRIAL = "demo-screenalytics-trial"
 
 
@@ -40,17 +58,37 @@ def collector() -> Iterator[tuple[Receiver, int]]:
         yield receiver, port
 
 
+def certificates() -> tuple[dict[tuple[str, str], str], str]:
+    """(what stands in Secrets of the type kubernetes.io/tls, the certificate of their authority)."""
+    authority = trustme.CA()
+    secrets = {}
+    for secret, server_name in SERVER_NAMES.items():
+        made = authority.issue_cert(server_name)
+        secrets[secret, "tls.crt"] = "".join(pem.bytes().decode() for pem in made.cert_chain_pems)
+        secrets[secret, "tls.key"] = made.private_key_pem.bytes().decode()
+    return secrets, authority.cert_pem.bytes().decode()
+
+
 @pytest.fixture
-def machine(tmp_path: Path, models_dir: Path, collector: tuple[Receiver, int]) -> Iterator[Machine]:
+def machine(
+    tmp_path: Path, models_dir: Path, collector: tuple[Receiver, int], request: pytest.FixtureRequest
+) -> Iterator[Machine]:
+    """Speaks plain text, unless a test asks for `BY_TLS`."""
+    pairs, authority = certificates()
     with (
         EmbeddedPostgres.running(tmp_path / "postgres") as postgres,
         EmbeddedNats.running(tmp_path / "nats") as nats,
     ):
         (tmp_path / "store").mkdir()
         made = Machine(
-            rendered=render(VALUES),
+            rendered=render(getattr(request, "param", VALUES)),
             root=tmp_path,
-            secrets={(f"{TRIAL}-postgres", "dsn"): postgres.dsn, (f"{TRIAL}-nats", "url"): nats.url},
+            secrets={
+                (f"{TRIAL}-postgres", "dsn"): postgres.dsn,
+                (f"{TRIAL}-nats", "url"): nats.url,
+                **pairs,
+            },
+            config_maps={("authority", "ca.crt"): authority},
             claims={f"{TRIAL}-store": tmp_path / "store", "models": models_dir},
             addresses={"collector:4317": f"{LOOPBACK}:{collector[1]}"},
         )
@@ -61,6 +99,7 @@ def machine(tmp_path: Path, models_dir: Path, collector: tuple[Receiver, int]) -
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("machine", [BY_TLS], ids=["tls"], indirect=True)
 def test_the_rendered_commands_are_a_system_that_passes_the_charts_own_test(
     machine: Machine, collector: tuple[Receiver, int]
 ) -> None:
@@ -79,7 +118,7 @@ def test_the_rendered_commands_are_a_system_that_passes_the_charts_own_test(
     ((test, pod),) = pods_of(rendered, "Pod").items()
     said = machine.run(test, pod, pod["spec"]["containers"][0])
     assert "every stage ran on cpu; 2 identities" in said
-    with prometheus(machine.scrape_targets(), machine.root, RULES) as scraping:
+    with prometheus(machine.scrape_jobs(), machine.root, RULES) as scraping:
         assert "screenalytics_gpu_busy_seconds_total" in scraping.names(wait)  # a worker's, declared even at 0
         shown, exported = {name for text in ALL for name in series_in(text)}, scraping.names(wait)
         assert shown - set(OTHERS) - exported == set(), "a panel names what the running system does not export"

@@ -25,6 +25,12 @@ def worker(**fields: Any) -> Values:
     return {"workers": {"detector": fields}}
 
 
+def tls(**fields: str) -> Values:
+    return {"orchestrator": {"tls": {"existingSecret": "certificate", **fields}}}
+
+
+ROUTES = {"enabled": True, "parentRefs": [{"name": "edge"}], "grpc": {"enabled": True}}
+
 # What the schema refuses.
 UNKNOWN: dict[str, Values] = {
     "a misspelt group": {"orchestrater": {}},
@@ -67,6 +73,10 @@ UNKNOWN: dict[str, Values] = {
     "a grace too short to drain": worker(terminationGracePeriodSeconds=30),
     "a toleration that is none": worker(tolerations=[{"key": "a", "op": "Exists"}]),
     "an extra object without a kind": {"extraObjects": [{"apiVersion": "v1"}]},
+    "the TLS of a worker as a bare setting": worker(settings={"health": {"tls_key_file": "/somewhere.pem"}}),
+    "the TLS of a listener as a bare setting": {
+        "orchestrator": {"settings": {"http": {"tls_cert_file": "/somewhere.pem"}}}
+    },
     "a monitoring endpoint with a scheme": {"nats": {"monitoringEndpoint": "http://nats:8222"}},
 }
 
@@ -150,6 +160,59 @@ CONTRADICTORY: dict[str, tuple[Values, str]] = {
     ),
     "an ingress without a host": ({"ingress": {"enabled": True}}, "needs ingress.host"),
     "a route without a gateway": ({"gateway": {"enabled": True}}, "needs gateway.parentRefs"),
+    "a gRPC route without the other": (
+        {"gateway": {"grpc": {"enabled": True}}},
+        "adds to what gateway.enabled makes",
+    ),
+    "two routes for every host": (
+        {"gateway": ROUTES},
+        "A listener accepts no host name for HTTP and gRPC both",
+    ),
+    "two routes for one host": (
+        {
+            "gateway": merged(
+                ROUTES, {"hostnames": ["a.example.com"], "grpc": {"hostnames": ["b.example", "a.example.com"]}}
+            )
+        },
+        "a.example.com stands in gateway.hostnames and in gateway.grpc.hostnames",
+    ),
+    "an authority of no certificate": (
+        {"orchestrator": {"tls": {"caConfigMap": "authorities"}}},
+        "set orchestrator.tls.existingSecret",
+    ),
+    "an authority of no certificate of workers": (
+        {"workerTls": {"caConfigMap": "authorities"}},
+        "set workerTls.existingSecret",
+    ),
+    "the API's key for every worker": (
+        tls() | {"workerTls": {"existingSecret": "certificate"}},
+        "every worker could pass for the API",
+    ),
+    "two services on one port": (
+        {"orchestrator": {"service": {"port": 9090}}},
+        "a Service needs two ports",
+    ),
+    "a collector that is cut off": (
+        {"traces": {"endpoint": "https://traces.example.com:443"}},
+        "add 443 to networkPolicy.otlp.ports",
+    ),
+    "sources that are cut off": (
+        {"orchestrator": {"settings": {"outbound": {"ports": [8443]}}}},
+        "cut off port 8443 of orchestrator.settings.outbound.ports",
+    ),
+    "an issuer that is cut off": (
+        {"orchestrator": {"settings": {"oidc": {"jwks_url": "https://login.example.com/keys"}}}},
+        "cut off the issuer",
+    ),
+    "an authority that a Gateway cannot read": (
+        tls(caConfigMap="own", caKey="own.pem") | {"gateway": {**ROUTES, "grpc": {}}},
+        "set orchestrator.tls.caKey to ca.crt",
+    ),
+    "a gRPC route without a certificate": (
+        tls(grpcClientCaConfigMap="clients")
+        | {"gateway": merged(ROUTES, {"grpc": {"parentRefs": [{"name": "other"}]}})},
+        "a GRPCRoute presents no certificate",
+    ),
     "an ingress that is kept out": (
         {"ingress": {"enabled": True, "host": "a.example.com"}},
         "keep the ingress out",
@@ -166,6 +229,13 @@ WITHOUT_CRDS: dict[str, tuple[Values, str]] = {
         "the CRDs of the Prometheus operator",
     ),
     "Gateway API": ({"gateway": {"enabled": True}}, "the CRDs of Gateway API"),
+}
+OLD_GATEWAY_API: dict[str, tuple[Values, str]] = {
+    "GRPCRoute": ({"gateway": ROUTES}, "the CRDs of Gateway API, 1.1 or later"),
+    "BackendTLSPolicy": (
+        {"gateway": {**ROUTES, "grpc": {}}} | tls(),
+        "the CRDs of Gateway API, 1.4 or later",
+    ),
 }
 
 
@@ -187,6 +257,11 @@ def test_a_contradiction_is_refused_with_a_sentence(values: Values, sentence: st
 @pytest.mark.parametrize(("values", "sentence"), WITHOUT_CRDS.values(), ids=WITHOUT_CRDS)
 def test_what_needs_crds_is_refused_where_they_are_missing(values: Values, sentence: str) -> None:
     assert sentence in refusal(merged(MINIMAL, values), apis=())
+
+
+@pytest.mark.parametrize(("values", "sentence"), OLD_GATEWAY_API.values(), ids=OLD_GATEWAY_API)
+def test_what_needs_a_younger_gateway_api_is_refused(values: Values, sentence: str) -> None:
+    assert sentence in refusal(merged(MINIMAL, values), apis=("gateway.networking.k8s.io/v1",))
 
 
 def test_an_image_volume_is_refused_where_kubernetes_is_too_old() -> None:

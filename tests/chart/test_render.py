@@ -56,7 +56,14 @@ def test_every_custom_resource_fits_the_model_of_its_operator() -> None:
 
 def test_the_values_files_render_every_kind_of_custom_resource() -> None:
     kinds = {d["kind"] for name in VALUES for d in rendered(name).documents if d["apiVersion"] in CRDS}
-    assert kinds == {"ScaledObject", "HTTPRoute", "PodMonitor", "PrometheusRule"}
+    assert kinds == {
+        "BackendTLSPolicy",
+        "GRPCRoute",
+        "HTTPRoute",
+        "PodMonitor",
+        "PrometheusRule",
+        "ScaledObject",
+    }
 
 
 @pytest.mark.parametrize("name", VALUES)

@@ -27,7 +27,8 @@ from services.orchestrator.database import Database
 from services.orchestrator.episodes import Episodes
 from services.orchestrator.eraser import Eraser
 from services.orchestrator.erasures import Erasures
-from services.orchestrator.jobs import JobKind, JobRequest, Jobs
+from services.orchestrator.job_request import JobKind, JobRequest
+from services.orchestrator.jobs import Jobs
 from services.orchestrator.keyed_hash import KeyedHash
 from services.orchestrator.logbook import Logbook
 from services.orchestrator.markers import MarkerWriter

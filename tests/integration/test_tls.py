@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -141,6 +142,9 @@ def test_certificate_files_that_cannot_be_used_are_named(ours: Certificates, tmp
     ):
         with pytest.raises(InvalidSettings):
             listener_context(ListenerSettings(**files))
+    authority = {**ours.listener(asks_clients=True), "tls_client_ca_file": absent}
+    with pytest.raises(InvalidSettings, match=re.escape(str(absent))):
+        listener_context(ListenerSettings(**authority))
 
 
 @dataclass(frozen=True)

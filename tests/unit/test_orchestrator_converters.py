@@ -22,7 +22,7 @@ from services.orchestrator.converters import (
     values_of,
 )
 from services.orchestrator.downloads import Download
-from services.orchestrator.jobs import JobKind, JobRequest
+from services.orchestrator.job_request import JobKind, JobRequest
 from services.orchestrator.profiles import Profile
 from services.pb.screenalytics.v1 import api_pb2
 

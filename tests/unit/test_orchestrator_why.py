@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from services.orchestrator import why as module
+from services.orchestrator.job_facts import AttemptFacts, JobFacts, TaskFacts, WorkerFacts
 from services.orchestrator.lifecycle import State
-from services.orchestrator.why import AttemptFacts, JobFacts, TaskFacts, WorkerFacts, why
+from services.orchestrator.why import why
 
 QUEUED = JobFacts("j1", "show", State.QUEUED, "detect_track", "cuda", queue_timeout_s=3600)
 RUNNING = replace(QUEUED, state=State.RUNNING)

@@ -1,10 +1,9 @@
-"""ONNX Runtime in this process."""
+"""Opening models in ONNX Runtime, in this process: each executes where it was asked to, or is refused."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -14,28 +13,24 @@ from typing import Any
 
 import onnxruntime as ort
 
-from services.kit.errors import AcceleratorUnavailable, ModelUnusable, StageFailed
+from services.kit.errors import AcceleratorUnavailable, ModelUnusable
 from services.kit.inference.buckets import CPU_BATCH, MAX_BATCH
 from services.kit.inference.catalog import Catalog, default_cache_dir
 from services.kit.inference.distributions import refuse_two_runtimes
 from services.kit.inference.ort_binding import DeviceBinding
+from services.kit.inference.ort_session import OrtSession, judge, spec_of
 from services.kit.inference.pixel_head import ready_to_run
 from services.kit.inference.placement import (
     TENSORRT_EP,
-    Node,
     Placement,
     Provider,
-    count_nodes,
     execution_provider,
-    fault_of,
     unavailable,
 )
-from services.kit.inference.session import BatchedSession, Session, Tensor, TensorSpec, tiny_feeds
+from services.kit.inference.session import BatchedSession, Session, tiny_feeds
 from services.kit.inference.signature import signature_fault, takes_batches
 
 log = logging.getLogger(__name__)
-
-_NUMPY_DTYPE = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int64)": "int64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,61 +41,6 @@ class OrtOptions:
     gpu_mem_limit_bytes: int | None = None
     tensorrt: bool = False
     cache_dir: Path | None = None
-
-
-class OrtSession:
-    """One model on one provider. `open_session` makes it and has verified where it executes."""
-
-    def __init__(
-        self,
-        session: ort.InferenceSession,
-        placement: Placement,
-        *,
-        name: str = "model",
-        binding: DeviceBinding | None = None,
-        tensorrt: bool = False,
-    ) -> None:
-        self._session = session
-        self._placement = placement
-        self._name = name
-        self._binding = binding
-        self._tensorrt = tensorrt
-        self._inputs = tuple(_spec(value) for value in session.get_inputs())
-        self._outputs = tuple(_spec(value) for value in session.get_outputs())
-        self._output_names = [spec.name for spec in self._outputs]
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        return self._outputs
-
-    @property
-    def placement(self) -> Placement:
-        return self._placement
-
-    def run(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        try:
-            values = self._binding.run(feeds) if self._binding else self._session.run(self._output_names, feeds)
-        except Exception as error:  # the runtime raises opaque classes of its own
-            if self._placement.effective is not Provider.CPU:
-                self.verify()  # bad input leaves a device that still works, a lost device does not
-            raise StageFailed(f"ONNX Runtime refused the input of {self._name}: {error}") from error
-        return dict(zip(self._output_names, values, strict=True))
-
-    def verify(self) -> None:
-        judge(self._session, self._placement.effective, model=self._name, tensorrt=self._tensorrt)
-        try:
-            self._session.run(self._output_names, tiny_feeds(self._inputs))
-        except Exception as error:  # the runtime raises opaque classes of its own
-            raise unavailable(
-                self._placement.effective,
-                f"it has stopped working: {error}",
-                tried="one tiny inference",
-                model=self._name,
-            ) from error
 
 
 class OrtRuntime:
@@ -155,30 +95,6 @@ def open_session(
         return opening.on(Provider.CPU, requested=requested, reason=error.message)
 
 
-def judge(
-    session: ort.InferenceSession,
-    requested: Provider,
-    *,
-    model: str,
-    tensorrt: bool = False,
-    said: str = "",
-) -> dict[str, int]:
-    """Nodes per execution provider of a session that executes where it was asked to.
-
-    `said`: what the runtime told of itself while it started.
-    Raises `AcceleratorUnavailable` with what the runtime claims and what it really does.
-    """
-    nodes = _assigned_nodes(session)
-    fault = fault_of(requested, session.get_providers(), nodes, tensorrt=tensorrt)
-    if fault is None:
-        return count_nodes(nodes)
-    claimed = f"ONNX Runtime claims device {ort.get_device()} with {', '.join(ort.get_available_providers())}"
-    claimed += f"; it {said}" if said else ""
-    raise unavailable(
-        requested, fault, tried=f"a session of ONNX Runtime {ort.__version__}", model=model, claimed=claimed
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Opening:
     """What stays the same whichever provider is tried."""
@@ -226,7 +142,7 @@ class _Opening:
 
     def _warmed_up(self, session: ort.InferenceSession, provider: Provider) -> float:
         """Seconds of a first inference: a provider that only breaks when it is used breaks before any task."""
-        feeds = tiny_feeds(tuple(_spec(value) for value in session.get_inputs()))
+        feeds = tiny_feeds(tuple(spec_of(value) for value in session.get_inputs()))
         started = perf_counter()
         try:
             session.run(None, feeds)
@@ -283,20 +199,6 @@ def _tensorrt_options(options: OrtOptions) -> dict[str, str]:
         "trt_engine_cache_enable": "1",
         "trt_engine_cache_path": str(cache),
     }
-
-
-def _assigned_nodes(session: ort.InferenceSession) -> list[Node]:
-    """None are told by a session that was not asked to record them, nor by an old runtime."""
-    try:
-        parts = session.get_provider_graph_assignment_info()
-    except Exception:  # noqa: BLE001 - the runtime raises opaque classes of its own
-        return []
-    return [Node(node.name, node.op_type, part.ep_name) for part in parts for node in part.get_nodes()]
-
-
-def _spec(value: Any) -> TensorSpec:
-    shape = tuple(size if isinstance(size, int) and size > 0 else None for size in value.shape)
-    return TensorSpec(value.name, _NUMPY_DTYPE.get(value.type, value.type), shape)
 
 
 def _device_name(provider: Provider, device_id: int) -> str:

@@ -13,10 +13,11 @@ from typing import Protocol
 import httpx
 import jwt
 
-from services.kit.errors import SystemUnavailable
+from services.kit.errors import InvalidSettings, SystemUnavailable
 
 log = logging.getLogger(__name__)
 
+_LAST_PORT = 65_535
 _MOST_BYTES = 1 << 20
 _FETCH_WITHIN_S = 5.0
 _REFRESH_AT_LEAST_EVERY_S = 3_600.0
@@ -39,13 +40,20 @@ class UrlSource:
     """No redirects: the address is the operator's, and what it answers decides who is let in."""
 
     def __init__(self, url: str, ca_file: Path | None) -> None:
-        self._url = url
-        self._ca_file = ca_file
+        """Raises `InvalidSettings`: found at a call it would be the caller's trouble."""
+        try:
+            self._url = httpx.URL(url)
+            self._verify = True if ca_file is None else ssl.create_default_context(cafile=ca_file)
+        except httpx.InvalidURL as error:
+            raise InvalidSettings(f"SCREENALYTICS_OIDC__JWKS_URL is no address: {error}") from error
+        except OSError as error:  # ssl.SSLError is one
+            raise InvalidSettings(f"SCREENALYTICS_OIDC__CA_FILE cannot be used: {error}") from error
+        if not self._url.host or (self._url.port or 0) > _LAST_PORT:
+            raise InvalidSettings("SCREENALYTICS_OIDC__JWKS_URL is no address: its host or port cannot be")
 
     async def read(self) -> bytes:
-        verify = True if self._ca_file is None else ssl.create_default_context(cafile=self._ca_file)
         async with (
-            httpx.AsyncClient(timeout=_FETCH_WITHIN_S, verify=verify) as http,
+            httpx.AsyncClient(timeout=_FETCH_WITHIN_S, verify=self._verify) as http,
             asyncio.timeout(_FETCH_WITHIN_S),
             http.stream("GET", self._url) as answer,
         ):
@@ -97,7 +105,7 @@ def _parsed(text: bytes) -> dict[str, jwt.PyJWK]:
     try:
         document = json.loads(text)
     except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+        raise ValueError("the key set is nested too deeply") from error
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
         raise ValueError("not a key set")
     found: dict[str, jwt.PyJWK] = {}
@@ -106,6 +114,6 @@ def _parsed(text: bytes) -> dict[str, jwt.PyJWK]:
             continue
         try:
             found[str(entry.get("kid", ""))] = jwt.PyJWK(entry)
-        except (jwt.PyJWTError, TypeError, ValueError) as error:
+        except jwt.PyJWTError as error:
             log.debug("a key of the token issuer is left out: %s", error)
     return found

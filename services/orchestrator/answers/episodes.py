@@ -11,7 +11,7 @@ from services.kit.media_types import ContainerFormat
 from services.kit.stages import Stage
 from services.orchestrator.answers.shared import NextPageToken, Tag, Time
 from services.orchestrator.imports import ImportOutcome
-from services.orchestrator.jobs import ExecutionMode, ExecutionPlace
+from services.orchestrator.job_request import ExecutionMode, ExecutionPlace
 from services.orchestrator.staleness import StaleReason
 from services.orchestrator.status import Source
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from services.kit.inference.placement import Provider
 from services.kit.stages import Stage, TaskKind
 from services.orchestrator.answers.shared import NextPageToken, Tag, Time
-from services.orchestrator.jobs import ExecutionMode, ExecutionPlace, JobKind
+from services.orchestrator.job_request import ExecutionMode, ExecutionPlace, JobKind
 from services.orchestrator.lifecycle import State
 from services.orchestrator.profiles import Profile
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager
 from typing import Any
 
 import grpc
@@ -14,7 +14,7 @@ from prometheus_client import Counter
 
 from services.kit import tracing
 from services.kit.errors import DeadlineExceeded, InvalidRequest, ScreenalyticsError
-from services.kit.tracing import SpanKind
+from services.kit.tracing import Span, SpanKind
 from services.orchestrator.grpc_api.errors import code_of, message_of, trailers_of
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Guard(grpc.aio.ServerInterceptor):
         deadline_s = None if method == _FETCHING else self._deadline_s
 
         async def call(raw: bytes, context: Context) -> Any:
-            async with _answering(method, context, _span(method, context)):
+            async with _answering(method, context, tracing.span(**_told(method, context))):
                 try:
                     async with asyncio.timeout(deadline_s) as limit:
                         return await handler.unary_unary(_read(handler, raw), context)
@@ -75,10 +75,14 @@ class Guard(grpc.aio.ServerInterceptor):
     def _streaming(self, method: str, handler: Handler) -> Callable[[bytes, Context], AsyncIterator[Any]]:
         async def call(raw: bytes, context: Context) -> AsyncIterator[Any]:
             async with (
-                _answering(method, context, nullcontext()),
+                _answering(method, context, tracing.span_aside(**_told(method, context))) as span,
                 aclosing(handler.unary_stream(_read(handler, raw), context)) as answers,
             ):
-                async for answer in answers:
+                while True:
+                    with tracing.within(span):
+                        answer = await anext(answers, None)
+                    if answer is None:
+                        return
                     yield answer
 
         return call
@@ -91,20 +95,23 @@ def _read(handler: Handler, raw: bytes) -> Any:
         raise InvalidRequest("the request is not a message of this call") from error
 
 
-def _span(method: str, context: Context) -> AbstractContextManager[Any]:
-    """A stream has none: it may be left at any point, also by a task that has not begun its span."""
+def _told(method: str, context: Context) -> dict[str, Any]:
+    """What the span of a call is made of."""
     service, _, name = method[1:].rpartition("/")
-    attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name}
-    carrier = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-    return tracing.span(method[1:], attributes, kind=SpanKind.SERVER, carrier=carrier)
+    return {
+        "name": method[1:],
+        "attributes": {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name},
+        "kind": SpanKind.SERVER,
+        "carrier": {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)},
+    }
 
 
 @asynccontextmanager
-async def _answering(method: str, context: Context, span: AbstractContextManager[Any]) -> AsyncIterator[None]:
+async def _answering(method: str, context: Context, span: AbstractContextManager[Span]) -> AsyncIterator[Span]:
     fault = None
-    with span:
+    with span as made:
         try:
-            yield
+            yield made
         except ScreenalyticsError as error:
             fault = error
         except grpc.aio.AbortError:
@@ -113,7 +120,7 @@ async def _answering(method: str, context: Context, span: AbstractContextManager
             log.exception("unforeseen failure of %s", method, exc_info=error)
             fault = ScreenalyticsError("the call failed for a reason that was logged")
         if fault is not None and fault.http_status >= 500:
-            tracing.fail(fault.code)
+            tracing.fail(fault.code, made)
     if fault is None:
         CALLS.labels(method, "OK").inc()
     else:

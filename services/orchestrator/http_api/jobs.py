@@ -21,8 +21,9 @@ from services.orchestrator.http_api.pages import Pages
 from services.orchestrator.http_api.retirement import ANNOUNCED, JOBS_LIMIT
 from services.orchestrator.idempotency import Origin, checked_key
 from services.orchestrator.inquiry import Inquiry
+from services.orchestrator.job_request import ExecutionMode, ExecutionPlace, JobKind, JobRequest
 from services.orchestrator.job_view import JobFilter
-from services.orchestrator.jobs import ExecutionMode, ExecutionPlace, JobKind, JobRequest, Jobs
+from services.orchestrator.jobs import Jobs
 from services.orchestrator.profiles import DEFAULT_PROFILE, Profile
 from services.orchestrator.records import Records
 from services.orchestrator.successors import Successors

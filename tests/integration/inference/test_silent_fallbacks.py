@@ -13,7 +13,8 @@ import pytest
 from services.kit.errors import AcceleratorUnavailable, InvalidSettings
 from services.kit.inference.catalog import SHIPPED_DIR
 from services.kit.inference.distributions import installed_runtimes, refuse_two_runtimes
-from services.kit.inference.ort import judge, open_session
+from services.kit.inference.ort import open_session
+from services.kit.inference.ort_session import judge
 from services.kit.inference.placement import Provider, triton_fault
 
 pytestmark = pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="a GPU is here")

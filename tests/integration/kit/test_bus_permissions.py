@@ -25,7 +25,7 @@ from services.local.launch import Launch
 from services.local.nats import EmbeddedNats, binary
 from services.local.ports import LOOPBACK, choose_ports
 from services.local.readiness import http_obstacle, running_server
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.nats_config import config, password_variable
 from tests.integration.kit.conftest import StartWorker
 from tests.integration.kit.handlers import Held, work

@@ -12,7 +12,7 @@ from services.kit import bus
 from services.kit.codec import decode
 from services.kit.delivery import Delivery, fetch_one, finish, hand_back
 from services.kit.messages import Task, TaskOutcome, TaskResult
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from tests.integration.orchestrator.test_relay_and_reaper import queued, relayed
 from tests.integration.parts import Parts, result_of
 

@@ -12,7 +12,7 @@ from services.kit.stages import Outcome, TaskContext
 from services.local.nats import EmbeddedNats
 from services.orchestrator.endings import end_tasks
 from services.orchestrator.feed import JobFeed
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.reaper import Silencer
 from services.orchestrator.registry import WorkerRegistry
 from tests.integration.kit.conftest import StartWorker

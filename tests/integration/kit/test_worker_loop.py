@@ -12,12 +12,12 @@ import pytest
 from nats.aio.msg import Msg
 
 from services.kit import bus
+from services.kit.attempt_runner import WorkerStalled
 from services.kit.errors import AcceleratorUnavailable, InvalidMedia, StageFailed
 from services.kit.inference.placement import Provider
 from services.kit.stages import Outcome, Reject, Retry, Stage, TaskContext
-from services.kit.worker import WorkerStalled
 from services.orchestrator.feed import JobFeed
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.results import ResultConsumer
 from services.orchestrator.settings import JobsSettings
 from tests.integration.kit.conftest import RunningWorker, StartWorker

@@ -6,7 +6,7 @@ import pytest
 
 from services.kit.errors import AcceleratorUnavailable, InferenceUnavailable, ScreenalyticsError
 from services.kit.stages import Outcome, TaskContext
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from tests.integration.kit.conftest import StartWorker
 from tests.integration.kit.handlers import Held, work
 from tests.integration.parts import Parts, until

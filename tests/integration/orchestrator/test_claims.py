@@ -14,7 +14,7 @@ from ulid import ULID
 from services.kit import bus
 from services.kit.codec import decode, encode
 from services.kit.messages import ClaimReply, ClaimRequest, Decision, Task, TaskOutcome
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.settings import JobsSettings
 from tests.integration.parts import Parts, until
 

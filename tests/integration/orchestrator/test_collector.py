@@ -8,7 +8,7 @@ from services.kit import bus
 from services.kit.artifacts import ArtifactKind
 from services.kit.messages import Heartbeat, Task, TaskOutcome, WorkerState, now_at
 from services.orchestrator.collector import ArtifactCollector
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.results import Verdict
 from services.orchestrator.settings import JobsSettings

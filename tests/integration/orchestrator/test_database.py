@@ -15,7 +15,7 @@ from services.kit.messages import TaskOutcome
 from services.kit.stages import Stage, TaskKind
 from services.orchestrator import database as database_module
 from services.orchestrator.database import Database
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.lifecycle import MOVES, State
 from services.orchestrator.sql import migrations
 from tests.integration.parts import Parts

@@ -7,7 +7,7 @@ import pytest
 from services.kit import bus
 from services.kit.codec import encode
 from services.kit.messages import Decision, Heartbeat, LogLine, Task, TaskOutcome, WorkerState, now_at
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.settings import JobsSettings
 from tests.integration.parts import Parts, result_of

@@ -10,8 +10,8 @@ from services.kit.errors import InsufficientDisk
 from services.kit.messages import MediaInfo
 from services.kit.settings import DiskSettings
 from services.orchestrator.http_api import problems
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.job_view import JobFilter
-from services.orchestrator.jobs import JobKind
 from services.orchestrator.paging import PageRequest
 from tests.integration.parts import VIDEO, Parts
 

@@ -21,7 +21,7 @@ from services.kit.object_store import ObjectStore
 from services.local.nats import EmbeddedNats
 from services.orchestrator.episodes import Episodes
 from services.orchestrator.eraser import Eraser
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.results import Verdict
 from services.orchestrator.settings import ErasureSettings

@@ -9,7 +9,7 @@ import httpx
 from httpx_sse import ServerSentEvent, aconnect_sse
 
 from services.kit.messages import LogLine, Task, TaskOutcome, now_at
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from tests.integration.parts import Parts
 
 

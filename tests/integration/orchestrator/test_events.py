@@ -10,7 +10,7 @@ from services.kit import bus
 from services.kit.codec import encode
 from services.kit.messages import LogLine, Progress, Task, now_at
 from services.orchestrator.feed import JobFeed
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.progress import ProgressBoard
 from tests.integration.parts import Parts, until
 

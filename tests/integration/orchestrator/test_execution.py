@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 
-from services.orchestrator.jobs import ExecutionMode, ExecutionPlace, JobKind
+from services.orchestrator.job_request import ExecutionMode, ExecutionPlace, JobKind
 from tests.integration.orchestrator.test_http import is_problem, submit, upload
 from tests.integration.parts import Parts
 

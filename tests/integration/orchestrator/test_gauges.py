@@ -14,7 +14,7 @@ from services.kit.inference.catalog import Catalog
 from services.kit.messages import MediaInfo, TaskOutcome
 from services.kit.stages import Stage
 from services.orchestrator.gauges import StateGauges
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.stale_gauge import StaleGauge
 from services.orchestrator.transitions import cancel_job
 from tests.integration.parts import COUNTS, Parts

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.kit.messages import Heartbeat, LogLine, ModelPlacement, TaskOutcome, WorkerState, now_at
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.settings import JobsSettings
 from services.pb.screenalytics.v1 import api_pb2

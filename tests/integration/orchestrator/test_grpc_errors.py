@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from services.kit.errors import error_class
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.pb.screenalytics.v1 import api_pb2
 from tests.integration.orchestrator.conftest import Served
 from tests.integration.orchestrator.grpc_client import METHODS, Rpcs, fault_of

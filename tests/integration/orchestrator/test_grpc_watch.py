@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.kit.messages import TaskOutcome
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.pb.screenalytics.v1 import api_pb2
 from tests.integration.orchestrator.conftest import Served
 from tests.integration.orchestrator.grpc_client import Rpcs, filled, shown

@@ -9,7 +9,7 @@ import pytest
 
 from services.kit.errors import Conflict, IdempotencyKeyReused
 from services.orchestrator.idempotency import Origin
-from services.orchestrator.jobs import JobRequest
+from services.orchestrator.job_request import JobRequest
 from tests.integration.parts import Parts
 
 CPU = {"ep_id": "show", "device": "cpu"}

@@ -88,6 +88,20 @@ async def test_a_file_that_has_changed_takes_the_place_of_the_imported_one(
     assert len(await objects(parts)) == 1
 
 
+async def test_a_file_that_cannot_be_removed_does_not_undo_the_one_in_its_place(
+    api: httpx.AsyncClient, parts: Parts
+) -> None:
+    await put(api, "faces.jsonl")
+    old = parts.store.local_path((await objects(parts))[0])
+    assert old is not None
+    old.unlink()
+    (old / "a folder is no object").mkdir(parents=True)
+    answer = await put(api, "faces.jsonl", FACES * 2)
+    assert (answer.status_code, answer.json()["outcome"]) == (200, "replaced")
+    (named,) = await parts.rows("SELECT uri FROM imported_files")
+    assert parts.store.exists(named["uri"])
+
+
 async def test_a_newer_time_of_the_same_file_counts(api: httpx.AsyncClient) -> None:
     for name in ("tracks.jsonl", "faces.jsonl"):
         await put(api, name)

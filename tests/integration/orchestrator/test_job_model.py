@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -18,11 +19,13 @@ from services.kit.errors import Conflict
 from services.kit.messages import Task, TaskOutcome
 from services.local.nats import EmbeddedNats
 from services.orchestrator.database import Database
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.settings import JobsSettings
 from tests.integration.orchestrator.job_model import ACTIVE, MAX_ATTEMPTS, NEEDS, STAGES, ModelJob
 from tests.integration.parts import Parts, success_of
 from tests.sizes import sized
+
+pytestmark = pytest.mark.timeout(sized(300, 3_600))
 
 T = TypeVar("T")
 

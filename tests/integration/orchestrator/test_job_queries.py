@@ -8,8 +8,8 @@ from services.kit.inference.catalog import Catalog
 from services.kit.messages import Heartbeat, WorkerState, now_at
 from services.local.postgres import EmbeddedPostgres
 from services.orchestrator.database import Database
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.job_view import JobFilter
-from services.orchestrator.jobs import JobKind
 from services.orchestrator.paging import PageRequest
 from services.orchestrator.records import Records
 from services.orchestrator.registry import WorkerRegistry

@@ -12,7 +12,7 @@ from services.kit import bus
 from services.kit.codec import encode
 from services.kit.messages import LogLine, Task, TaskOutcome, now_at
 from services.orchestrator.endings import end_tasks
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.log_retention import LogRetention
 from tests.integration.parts import Parts, until
 

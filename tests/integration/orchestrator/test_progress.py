@@ -13,7 +13,7 @@ from httpx_sse import ServerSentEvent, aconnect_sse
 from services.kit import bus
 from services.kit.codec import encode
 from services.kit.messages import MediaInfo, Progress, Task
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.pb.screenalytics.stage.v1 import stage_pb2
 from tests.integration.orchestrator.conftest import Serve
 from tests.integration.parts import Parts, until

@@ -10,7 +10,7 @@ import pytest
 from services.kit import bus
 from services.kit.codec import decode, encode
 from services.kit.messages import Control, Task, TaskOutcome
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.outbox import OutboxRelay, publish_once
 from services.orchestrator.reaper import Reaper
 from services.orchestrator.settings import JobsSettings

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from services.kit.artifacts import ArtifactKind
 from services.kit.errors import InvalidRequest, ZeroRows
 from services.kit.messages import Execution, MediaInfo, Task, TaskOutcome, TaskResult
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.results import Verdict
 from services.orchestrator.settings import JobsSettings
 from tests.integration.parts import SEGMENTS, Parts, refs, result_of, success_of

@@ -9,7 +9,7 @@ import pytest
 from services.kit.artifacts import ArtifactKind
 from services.kit.errors import Conflict, NotFound
 from services.kit.messages import TaskOutcome
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.keyed_hash import KeyedHash
 from services.orchestrator.retention import Retention
 from services.orchestrator.settings import RetentionSettings

@@ -10,7 +10,7 @@ import pytest
 
 from services.kit.messages import Execution
 from services.kit.stages import STAGE_ORDER
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from tests.integration.parts import Parts, success_of
 
 

@@ -27,9 +27,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from tests.integration.parts import Parts
 from tests.sizes import IS_FULL, sized
+
+pytestmark = pytest.mark.timeout(sized(300, 3_600))
 
 # Goes on for as long as a job does; tests/integration/orchestrator/test_event_stream.py holds it.
 _ENDLESS = "watch_job"

@@ -9,7 +9,7 @@ from services.cli.models.overlay import Overlay
 from services.kit.inference.catalog import Catalog
 from services.kit.messages import TaskOutcome
 from services.kit.stages import STAGE_ORDER
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.records import Records
 from tests.integration.parts import Parts
 

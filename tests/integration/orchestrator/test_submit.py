@@ -17,7 +17,7 @@ from services.kit.errors import (
 )
 from services.kit.inference.placement import Provider
 from services.kit.messages import Heartbeat, Task, WorkerState, now_at
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.settings import JobsSettings, RoutesSettings
 from tests.integration.parts import Parts

@@ -9,7 +9,7 @@ import pytest
 
 from services.kit.errors import Conflict, NotFound
 from services.kit.messages import Execution, TaskOutcome
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from tests.integration.parts import Parts, success_of
 
 DETECT = JobKind.DETECT_TRACK

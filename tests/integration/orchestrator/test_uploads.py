@@ -7,12 +7,15 @@ import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from services.kit.errors import Conflict, InvalidMedia, InvalidRequest, NotFound
+from services.kit.errors import Conflict, InvalidMedia, InvalidRequest, NotFound, SystemUnavailable
 from services.kit.settings import DiskSettings
+from services.orchestrator.database import Database
 from services.orchestrator.episodes import Episodes, Registration
 from services.orchestrator.settings import MediaSettings
+from tests.integration.orchestrator.unanswered import without_answers_to_commits
 from tests.integration.parts import VIDEO, Parts
 
 OTHER = VIDEO + b"more"
@@ -129,6 +132,21 @@ async def test_a_file_name_that_postgres_has_no_form_for_leaves_nothing(parts: P
     assert stored(parts) == []
 
 
+async def test_an_episode_keeps_its_video_when_the_answer_to_its_commit_is_lost(parts: Parts) -> None:
+    async with without_answers_to_commits(parts.database.dsn) as dsn:
+        database = Database(dsn, pool_size=1)
+        await database.open(migrate=False)
+        episodes = Episodes(database, parts.store, parts.settings.media, parts.settings.disk)
+        with pytest.raises(SystemUnavailable):
+            await register(episodes, ep_id=None)
+        await database.close()
+    (episode,) = await parts.rows("SELECT ep_id, media_uri FROM episodes")
+    assert stored(parts) == [episode["media_uri"]]
+    again = await register(parts.episodes)
+    assert (again.is_new, again.episode["ep_id"]) == (False, episode["ep_id"])
+    assert stored(parts) == [episode["media_uri"]]
+
+
 async def test_a_path_of_the_server_is_taken_only_where_the_setting_allows_it(
     parts: Parts, tmp_path: Path
 ) -> None:
@@ -146,3 +164,17 @@ async def test_a_path_of_the_server_is_taken_only_where_the_setting_allows_it(
 async def test_an_episode_that_is_not_there_is_not_found(parts: Parts) -> None:
     with pytest.raises(NotFound):
         await parts.episodes.get("nobody")
+
+
+async def test_while_the_store_is_away_an_upload_is_a_503_and_leaves_nothing(
+    api: httpx.AsyncClient, parts: Parts, tmp_path: Path
+) -> None:
+    (tmp_path / "store").rename(tmp_path / "away")
+    refused = await api.post("/v1/episodes", files={"file": ("show.mp4", VIDEO)}, data={"ep_id": "show"})
+    assert (refused.status_code, refused.json()["code"]) == (503, "system-unavailable")
+    assert str(tmp_path) not in refused.text
+    assert not (tmp_path / "store").exists()
+    (tmp_path / "away").rename(tmp_path / "store")
+    assert await parts.rows("SELECT 1 FROM episodes") == []
+    done = await api.post("/v1/episodes", files={"file": ("show.mp4", VIDEO)}, data={"ep_id": "show"})
+    assert done.status_code == 201

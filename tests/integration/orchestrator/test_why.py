@@ -10,7 +10,7 @@ import pytest
 from services.kit.inference.placement import Provider
 from services.kit.messages import Heartbeat, TaskOutcome, WorkerState, now_at
 from services.orchestrator.inquiry import Inquiry
-from services.orchestrator.jobs import JobKind
+from services.orchestrator.job_request import JobKind
 from services.orchestrator.registry import WorkerRegistry
 from services.orchestrator.settings import RoutesSettings
 from tests.integration.parts import Parts

@@ -1,13 +1,16 @@
 """What `helm test` runs: a tiny episode goes through every stage, where the worker map says.
 
 Needs the standard library alone. Environment: SCREENALYTICS_API__URL, SCREENALYTICS_CLIENT__TOKEN (a key, where
-one is asked for), TEST_EPISODE (a file), TEST_DEVICE, TEST_TIMEOUT_S. Exit status 0 means: the whole way works.
+one is asked for), SCREENALYTICS_CLIENT__CA_FILE (of a private authority), TEST_SERVER_NAME (in its
+certificate), TEST_EPISODE (a file), TEST_DEVICE, TEST_TIMEOUT_S. Exit status 0 means: the whole way works.
 """
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import ssl
 import sys
 import time
 import urllib.error
@@ -19,15 +22,30 @@ _TERMINAL = ("succeeded", "failed", "cancelled", "skipped")
 _POLL_S = 1.0
 
 
+class _Connection(http.client.HTTPSConnection):
+    """Its certificate is checked for a name that need not be the one it is called by."""
+
+    def connect(self) -> None:
+        http.client.HTTPConnection.connect(self)
+        context = ssl.create_default_context(cafile=os.environ.get("SCREENALYTICS_CLIENT__CA_FILE"))
+        self.sock = context.wrap_socket(self.sock, server_hostname=os.environ["TEST_SERVER_NAME"])
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_Connection, req)
+
+
 class Api:
     def __init__(self, url: str, token: str = "") -> None:
         self.url = url
         self._known = {"Authorization": f"Bearer {token}"} if token else {}
+        self._opener = urllib.request.build_opener(_Https)
 
     def call(self, method: str, path: str, body: bytes | None = None, kind: str = "application/json") -> Any:
         headers = {**self._known, **({"Content-Type": kind} if body is not None else {})}
         request = urllib.request.Request(self.url + path, data=body, method=method, headers=headers)
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with self._opener.open(request, timeout=30) as answer:
             return json.load(answer)
 
     def upload(self, video: Path) -> str:

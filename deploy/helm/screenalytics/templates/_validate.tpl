@@ -129,7 +129,9 @@
   (dict "path" "keda.enabled" "wanted" .Values.keda.enabled "api" "keda.sh/v1alpha1" "of" "KEDA")
   (dict "path" "monitoring.podMonitor.enabled" "wanted" .Values.monitoring.podMonitor.enabled "api" "monitoring.coreos.com/v1" "of" "the Prometheus operator")
   (dict "path" "monitoring.prometheusRule.enabled" "wanted" .Values.monitoring.prometheusRule.enabled "api" "monitoring.coreos.com/v1" "of" "the Prometheus operator")
-  (dict "path" "gateway.enabled" "wanted" .Values.gateway.enabled "api" "gateway.networking.k8s.io/v1" "of" "Gateway API") -}}
+  (dict "path" "gateway.enabled" "wanted" .Values.gateway.enabled "api" "gateway.networking.k8s.io/v1" "of" "Gateway API")
+  (dict "path" "gateway.grpc.enabled" "wanted" .Values.gateway.grpc.enabled "api" "gateway.networking.k8s.io/v1/GRPCRoute" "of" "Gateway API, 1.1 or later")
+  (dict "path" "gateway.enabled, with orchestrator.tls," "wanted" (and .Values.gateway.enabled .Values.orchestrator.tls.existingSecret) "api" "gateway.networking.k8s.io/v1/BackendTLSPolicy" "of" "Gateway API, 1.4 or later") -}}
 {{- range $needs -}}
 {{- if and .wanted (not ($.Capabilities.APIVersions.Has .api)) -}}
 {{- fail (printf "%s is true, and this cluster does not know %s: install the CRDs of %s first, or set it to false." .path .api .of) -}}
@@ -141,12 +143,57 @@
 {{- if and .Values.gateway.enabled (not .Values.gateway.parentRefs) -}}
 {{- fail "gateway.enabled needs gateway.parentRefs." -}}
 {{- end -}}
+{{- include "screenalytics.validateGrpcRoute" . -}}
+{{- include "screenalytics.validateApiTls" . -}}
 {{- include "screenalytics.validatePolicies" . -}}
+{{- end -}}
+
+{{- define "screenalytics.validateGrpcRoute" -}}
+{{- $gateway := .Values.gateway -}}
+{{- if $gateway.grpc.enabled -}}
+{{- if not $gateway.enabled -}}
+{{- fail "gateway.grpc.enabled adds to what gateway.enabled makes: set that to true as well." -}}
+{{- end -}}
+{{- if not $gateway.grpc.parentRefs -}}
+{{- if not (and $gateway.hostnames $gateway.grpc.hostnames) -}}
+{{- fail "A listener accepts no host name for HTTP and gRPC both: name hosts in gateway.hostnames and others in gateway.grpc.hostnames, or another listener in gateway.grpc.parentRefs." -}}
+{{- end -}}
+{{- range $gateway.grpc.hostnames -}}
+{{- if has . $gateway.hostnames -}}
+{{- fail (printf "%s stands in gateway.hostnames and in gateway.grpc.hostnames: a listener accepts it for one of them alone." .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "screenalytics.validateApiTls" -}}
+{{- $tls := .Values.orchestrator.tls -}}
+{{- if and (not $tls.existingSecret) (or $tls.serverName $tls.caConfigMap $tls.grpcClientCaConfigMap) -}}
+{{- fail "orchestrator.tls says how its certificate is checked and names none: set orchestrator.tls.existingSecret." -}}
+{{- end -}}
+{{- $ofWorkers := .Values.workerTls -}}
+{{- if and (not $ofWorkers.existingSecret) (or $ofWorkers.serverName $ofWorkers.caConfigMap) -}}
+{{- fail "workerTls says how its certificate is checked and names none: set workerTls.existingSecret." -}}
+{{- end -}}
+{{- if and $tls.existingSecret (eq $tls.existingSecret $ofWorkers.existingSecret) -}}
+{{- fail "orchestrator.tls and workerTls name one Secret: every worker could pass for the API. Give workers a certificate of their own." -}}
+{{- end -}}
+{{- if eq (int .Values.orchestrator.service.port) (int .Values.orchestrator.service.grpcPort) -}}
+{{- fail "orchestrator.service.port and grpcPort are equal: a Service needs two ports." -}}
+{{- end -}}
+{{- if and $tls.caConfigMap .Values.gateway.enabled (ne $tls.caKey "ca.crt") -}}
+{{- fail "A Gateway reads the authority of the API's certificate from the key ca.crt: set orchestrator.tls.caKey to ca.crt." -}}
+{{- end -}}
+{{- if and .Values.gateway.grpc.enabled $tls.grpcClientCaConfigMap -}}
+{{- fail "gateway.grpc.enabled would be kept out by orchestrator.tls.grpcClientCaConfigMap: a GRPCRoute presents no certificate." -}}
+{{- end -}}
 {{- end -}}
 
 {{/* What a default deny would cut off in silence. */}}
 {{- define "screenalytics.validatePolicies" -}}
 {{- if .Values.networkPolicy.enabled -}}
+{{- include "screenalytics.validateEgress" . -}}
 {{- if and (or .Values.ingress.enabled .Values.gateway.enabled) (not .Values.networkPolicy.apiFrom) -}}
 {{- fail "The network policies would keep the ingress out: name its pods in networkPolicy.apiFrom." -}}
 {{- end -}}
@@ -156,5 +203,24 @@
 {{- if and .Values.keda.enabled .Values.trial.nats.enabled (not .Values.networkPolicy.kedaFrom) -}}
 {{- fail "The network policies would keep KEDA out of the trial NATS: name its pods in networkPolicy.kedaFrom." -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "screenalytics.validateEgress" -}}
+{{- $policy := .Values.networkPolicy -}}
+{{- with .Values.traces.endpoint -}}
+{{- $port := regexFind "[0-9]+$" . -}}
+{{- if not (has $port (toStrings $policy.otlp.ports)) -}}
+{{- fail (printf "The network policies would cut off %s: add %s to networkPolicy.otlp.ports." . $port) -}}
+{{- end -}}
+{{- end -}}
+{{- $settings := .Values.orchestrator.settings -}}
+{{- range dig "outbound" "ports" list $settings -}}
+{{- if not (has (toString .) (toStrings $policy.outbound.ports)) -}}
+{{- fail (printf "The network policies would cut off port %v of orchestrator.settings.outbound.ports: add it to networkPolicy.outbound.ports." .) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (dig "oidc" "jwks_url" "" $settings) (not $policy.outbound.ports) -}}
+{{- fail "The network policies would cut off the issuer of orchestrator.settings.oidc.jwks_url: add its port to networkPolicy.outbound.ports." -}}
 {{- end -}}
 {{- end -}}
