@@ -24,6 +24,7 @@ def listener_context(settings: ListenerSettings) -> ssl.SSLContext | None:
             context.load_verify_locations(settings.tls_client_ca_file)
             context.verify_mode = ssl.CERT_REQUIRED
     except OSError as error:  # ssl.SSLError is one
-        files = ", ".join(map(str, filter(None, (settings.tls_cert_file, settings.tls_key_file))))
+        named = (settings.tls_cert_file, settings.tls_key_file, settings.tls_client_ca_file)
+        files = ", ".join(map(str, filter(None, named)))
         raise InvalidSettings(f"the certificate files {files} cannot be used: {error}") from error
     return context

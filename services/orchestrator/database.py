@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 
 _MIGRATION_LOCK = 0x5C12EE2  # any number that no other user of the database takes
 _POOL_TIMEOUT_S = 10.0
-_OBSTACLE_WITHIN_S = 5
 
 Row = dict[str, Any]
 Asked = tuple[str, Mapping[str, Any]]  # a query's name and its parameters
@@ -103,25 +102,16 @@ class Database:
             check=_check_if_suspect,
         )
 
-    async def open(self, *, migrate: bool = True) -> None:
+    async def open(self, *, migrate: bool = True, within_s: float = _POOL_TIMEOUT_S) -> None:
         """Raises `SystemUnavailable` when Postgres does not answer, or lacks what it was not to be given."""
         try:
-            await self._pool.open(wait=True, timeout=_POOL_TIMEOUT_S)
+            await self._pool.open(wait=True, timeout=within_s)
             await (self.migrate() if migrate else self._require_schema())
         except (PoolTimeout, psycopg.OperationalError) as error:
             raise SystemUnavailable(
                 f"Postgres does not answer: {await self._obstacle() or error}",
                 hint="look at SCREENALYTICS_POSTGRES__DSN",
             ) from error
-
-    async def _obstacle(self) -> str | None:
-        """Why a connection cannot be made, which the pool does not tell; None where one can."""
-        try:
-            connection = await AsyncConnection.connect(self.dsn, connect_timeout=_OBSTACLE_WITHIN_S)
-        except psycopg.Error as error:
-            return " ".join(str(error).split())
-        await connection.close()
-        return None
 
     async def close(self) -> None:
         await self._pool.close()
@@ -184,6 +174,15 @@ class Database:
                 f"the schema lacks the migrations {', '.join(map(str, lacking))}",
                 hint="run: python -m services.orchestrator.migrate",
             )
+
+    async def _obstacle(self) -> str:
+        """Why no connection comes about, which the pool does not tell; empty when one does."""
+        try:
+            connection = await psycopg.AsyncConnection.connect(self.dsn, connect_timeout=2)
+        except psycopg.Error as error:
+            return " ".join(str(error).split())
+        await connection.close()
+        return ""
 
     async def is_answering(self) -> bool:
         try:

@@ -1,136 +1,138 @@
-"""PostgreSQL by TLS. The server of the tests is built without it, so that TLS ends on a doorkeeper before it."""
+"""PostgreSQL by TLS: the right authority and name work; anything else is refused, and says why.
+
+The PostgreSQL of the tests is built without TLS, so it is served by one who speaks it for the real server.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import pytest
 
 from services.kit.errors import SystemUnavailable
-from services.orchestrator import database as database_module
+from services.local.ports import LOOPBACK
 from services.orchestrator.database import Database
-from tests.integration.remote import Authority, listening
+from tests.integration.certificates import Certificates
+from tests.integration.remote import listening
 
-_SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"  # of PostgreSQL's protocol, before anything else
+# https://www.postgresql.org/docs/current/protocol-message-formats.html: a client's first message.
+_SSL_REQUEST, _ENCRYPTED_GSS_REQUEST = 80877103, 80877104
 
 
-class Doorkeeper:
-    """Does what PostgreSQL does of TLS, and hands on what is said inside; plain text it does not take."""
+@dataclass
+class Terminator:
+    """Speaks TLS with clients, and plain text with the server at `port`."""
 
-    def __init__(self, server_port: int, tls: ssl.SSLContext) -> None:
-        self._server_port = server_port
-        self._tls = tls
-        self.handshakes = 0
-        self.plain = 0
+    server_port: int
+    tls: ssl.SSLContext
+    port: int = 0
+    # Of each connection: whether it was encrypted when its first words to the server came.
+    encrypted: list[bool] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            if await reader.readexactly(len(_SSL_REQUEST)) != _SSL_REQUEST:
-                self.plain += 1
+            first = await reader.readexactly(8)
+            if int.from_bytes(first[4:]) == _ENCRYPTED_GSS_REQUEST:
+                writer.write(b"N")
+                first = await reader.readexactly(8)
+            if int.from_bytes(first[4:]) != _SSL_REQUEST:
+                self.encrypted.append(False)
                 return
             writer.write(b"S")
-            await writer.start_tls(self._tls)
+            await writer.start_tls(self.tls)
+            first = await reader.readexactly(8)
+            self.encrypted.append(True)
+            of_server, to_server = await asyncio.open_connection(LOOPBACK, self.server_port)
+            to_server.write(first)
+            await asyncio.wait(
+                [
+                    asyncio.create_task(passed_on(reader, to_server)),
+                    asyncio.create_task(passed_on(of_server, writer)),
+                ]
+            )
         except (OSError, asyncio.IncompleteReadError):
-            return
-        self.handshakes += 1
-        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
-        try:
-            await asyncio.gather(_carry(reader, server_writer), _carry(server_reader, writer))
-        finally:
-            server_writer.transport.abort()
+            pass
 
 
-async def _carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+async def passed_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
     try:
-        while data := await source.read(1 << 16):
-            target.write(data)
+        while piece := await source.read(1 << 16):
+            target.write(piece)
             await target.drain()
-        target.close()
     except OSError:
-        target.transport.abort()
+        pass
+    finally:
+        target.close()
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
+def ours(tmp_path: Path) -> Certificates:
+    return Certificates.made(tmp_path / "ours")
 
 
 @pytest.fixture
-def strange(tmp_path: Path) -> Authority:
-    (tmp_path / "strange").mkdir()
-    return Authority(tmp_path / "strange")
+async def by_tls(dsn: str, ours: Certificates) -> AsyncIterator[Terminator]:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(ours.server_cert, ours.server_key)
+    server = Terminator(urlsplit(dsn).port or 0, tls)
+    async with listening(server.serve) as server.port:
+        yield server
 
 
-class Door:
-    def __init__(self, dsn: str, port: int, keeper: Doorkeeper) -> None:
-        self._dsn = dsn
-        self._port = port
-        self.keeper = keeper
-
-    def dsn(self, query: str, host: str = "127.0.0.1") -> str:
-        parts = urlsplit(self._dsn)
-        user, _, _ = parts.netloc.rpartition("@")
-        return urlunsplit(parts._replace(netloc=f"{user}@{host}:{self._port}", query=query))
-
-
-@pytest.fixture
-async def door(dsn: str, authority: Authority) -> AsyncIterator[Door]:
-    port = urlsplit(dsn).port
-    assert port is not None
-    keeper = Doorkeeper(port, authority.server("127.0.0.1"))
-    async with listening(keeper.serve) as door_port:
-        yield Door(dsn, door_port, keeper)
+def address(dsn: str, port: int, ca: Path, host: str = LOOPBACK) -> str:
+    parts = urlsplit(dsn)
+    asked = {"sslmode": "verify-full", "sslrootcert": str(ca), "hostaddr": LOOPBACK}
+    netloc = f"{parts.username}:{parts.password}@{host}:{port}"
+    return urlunsplit(parts._replace(netloc=netloc, query=urlencode(asked)))
 
 
 async def refusal(dsn: str) -> str:
     database = Database(dsn, pool_size=2)
     try:
         with pytest.raises(SystemUnavailable) as refused:
-            await database.open()
+            await database.open(within_s=0.5)
     finally:
         await database.close()
-    assert "SCREENALYTICS_POSTGRES__DSN" in str(refused.value.hint)
     return str(refused.value)
 
 
-async def test_the_database_is_used_by_tls_alone(door: Door, authority: Authority) -> None:
-    database = Database(door.dsn(f"sslmode=verify-full&sslrootcert={authority.file}"), pool_size=2)
+async def test_the_right_authority_is_trusted_and_every_connection_is_encrypted(
+    by_tls: Terminator, dsn: str, ours: Certificates
+) -> None:
+    database = Database(address(dsn, by_tls.port, ours.ca), pool_size=2)
     await database.open()
     try:
-        assert await database.read("list_webhooks") == []
+        assert await database.is_answering()
+        assert await database.read("list_workers", expiry_s=60.0) == []
     finally:
         await database.close()
-    assert door.keeper.handshakes > 0
-    assert door.keeper.plain == 0
+    assert set(by_tls.encrypted) == {True}
 
 
-async def test_what_is_not_the_server_of_the_authority_is_refused_in_words(
-    monkeypatch: pytest.MonkeyPatch, door: Door, dsn: str, authority: Authority, strange: Authority
+async def test_another_authority_is_refused_and_the_reason_told(
+    by_tls: Terminator, dsn: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(database_module, "_POOL_TIMEOUT_S", 0.2)
-    trusted = f"sslmode=verify-full&sslrootcert={authority.file}"
-    for address, said in (
-        (door.dsn(f"sslmode=verify-full&sslrootcert={strange.file}"), "certificate verify failed"),
-        (door.dsn(trusted, host="localhost"), "does not match host name"),
-        (door.dsn(f"sslmode=verify-full&sslrootcert={authority.file}.absent"), "does not exist"),
-        (f"{dsn}?{trusted}", "does not support SSL"),
-    ):
-        told = await refusal(address)
-        assert said in told, address
-        assert "loopback-only" not in told, "the password is told to nobody"
-    assert door.keeper.plain == 0
+    strange = Certificates.made(tmp_path / "strange")
+    told = await refusal(address(dsn, by_tls.port, strange.ca))
+    assert "certificate verify failed" in told
+    assert str(urlsplit(dsn).password) not in told
+    assert "does not exist" in await refusal(address(dsn, by_tls.port, tmp_path / "absent.pem"))
+    assert by_tls.encrypted == []
 
 
-async def test_why_a_database_cannot_be_used_is_said(monkeypatch: pytest.MonkeyPatch, dsn: str) -> None:
-    monkeypatch.setattr(database_module, "_POOL_TIMEOUT_S", 0.2)
-    for address, said in (
-        (dsn.replace("loopback-only", "guess"), "password authentication failed"),
-        (dsn + "_absent", "does not exist"),
-        ("nonsense", "nonsense"),
-        ("postgresql://127.0.0.1:1/x", "refused"),
-    ):
-        assert said in await refusal(address)
+async def test_a_certificate_for_another_name_is_refused(
+    by_tls: Terminator, dsn: str, ours: Certificates
+) -> None:
+    told = await refusal(address(dsn, by_tls.port, ours.ca, host="database.test"))
+    assert "does not match host name" in told
+    assert by_tls.encrypted == []
+
+
+async def test_a_server_without_tls_is_not_spoken_to(dsn: str, ours: Certificates) -> None:
+    told = await refusal(address(dsn, urlsplit(dsn).port or 0, ours.ca))
+    assert "does not support SSL" in told
