@@ -13,10 +13,12 @@ from nats.js.errors import APIError
 
 from services.kit import bus, tracing
 from services.kit.codec import decode
-from services.kit.errors import SystemUnavailable
+from services.kit.errors import StageFailed, SystemUnavailable
 from services.kit.messages import Task
 from services.kit.tracing import SpanKind
-from services.orchestrator.database import Database
+from services.orchestrator.database import Database, Row
+from services.orchestrator.lifecycle import TERMINAL, State
+from services.orchestrator.transitions import bury_task
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ class OutboxRelay:
     """Several may run at once: rows in work are locked, and a task's subject takes one message."""
 
     def __init__(self, nc: Client, database: Database) -> None:
+        self._nc = nc
         self._js = nc.jetstream()
         self._database = database
         self._wake = asyncio.Event()
@@ -49,25 +52,41 @@ class OutboxRelay:
                 await wait_for_wake(self._wake, _POLL_S)
 
     async def _relay_batch(self) -> int:
-        """The number of rows that were sent. Raises `NatsError` when some could not be."""
+        """The number of rows that are done with. Raises `NatsError` when some could not be sent."""
         failed: NatsError | None = None
         async with self._database.transaction() as tx:
-            sent = []
+            sent, too_large = [], []
             for row in await tx.all("take_outbox", limit=_BATCH):
                 try:
                     await _send(self._js, row["subject"], bytes(row["payload"]))
                     sent.append(row["outbox_id"])
-                except MaxPayloadError as error:
-                    log.error("a message to %s is too large to send", row["subject"])
-                    failed = error  # what can be sent must not wait behind it
+                except MaxPayloadError:
+                    too_large.append(row)  # what can be sent must not wait behind it
                 except NatsError as error:
                     failed = error
                     break
             if sent:
                 await tx.run("mark_sent", outbox_ids=sent)
+        for row in too_large:
+            await self._give_up(row)
         if failed is not None:
             raise failed
-        return len(sent)
+        return len(sent) + len(too_large)
+
+    async def _give_up(self, row: Row) -> None:
+        """A task that no message can hold fails its job, which would wait for ever."""
+        task, size = decode(Task, bytes(row["payload"])), len(row["payload"])
+        log.error("a message to %s is too large to send: %d bytes", row["subject"], size)
+        async with self._database.transaction() as tx:
+            job = await tx.one("lock_job", job_id=task.job_id)
+            run = await tx.one("lock_run", run_id=task.run_id)
+            if job and run and State(job["state"]) not in TERMINAL and State(run["state"]) not in TERMINAL:
+                reason = (
+                    f"a task of {task.stage} takes {size} bytes, and NATS no more than {self._nc.max_payload}: "
+                    "raise its max_payload, and resume the job"
+                )
+                await bury_task(tx, job, run, task.task_id, StageFailed.code, reason)
+            await tx.run("mark_sent", outbox_ids=[row["outbox_id"]])
 
 
 async def _send(js: JetStreamContext, subject: str, payload: bytes) -> None:

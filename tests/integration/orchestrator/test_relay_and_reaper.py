@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from services.orchestrator.job_request import JobKind
 from services.orchestrator.outbox import OutboxRelay, publish_once
 from services.orchestrator.reaper import Reaper
 from services.orchestrator.settings import JobsSettings
-from tests.integration.parts import Parts, result_of, success_of, until
+from tests.integration.parts import VIDEO, Parts, result_of, success_of, until
 
 
 async def queued(parts: Parts) -> int:
@@ -199,19 +200,16 @@ async def test_a_task_that_is_to_be_sent_yet_is_left_to_the_relay(parts: Parts) 
     assert await queued(parts) == 0
 
 
-async def test_a_message_that_is_too_large_keeps_no_other_waiting(parts: Parts) -> None:
-    await parts.rows(
-        "INSERT INTO outbox (subject, payload) VALUES ('screenalytics.task.x', %s)",
-        bytes(parts.nc.max_payload + 1),
-    )
-    await parts.submitted()
-
-    async def is_sent() -> bool:
-        return len(await parts.rows("SELECT 1 FROM outbox WHERE sent_at IS NOT NULL")) == 1
-
-    running = asyncio.create_task(parts.relay.run())
-    try:
-        await until(is_sent)
-    finally:
-        running.cancel()
+async def test_a_task_that_no_message_can_hold_fails_its_job_and_keeps_no_other_waiting(parts: Parts) -> None:
+    huge = await parts.submitted()
+    task = replace(await parts.task(huge), config_json="x" * parts.nc.max_payload)
+    await parts.rows("UPDATE outbox SET payload = %s", encode(task))
+    await parts.upload("other", VIDEO + b"more")
+    other = await parts.submit(ep_id="other")
+    await relayed(parts)
     assert await queued(parts) == 1
+    assert await parts.states(other) == ("queued", ["queued", "waiting", "waiting"])
+    failed = await parts.records.job(huge)
+    assert (failed["state"], failed["error"]["code"]) == ("failed", "stage-failed")
+    assert "max_payload" in failed["error"]["message"]
+    assert len(await parts.rows("SELECT 1 FROM dead_letters WHERE job_id = %s", huge)) == 1
