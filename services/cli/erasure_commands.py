@@ -22,6 +22,7 @@ def erase_episode(ep_id: str, options: SystemOptions, *, as_json: bool) -> None:
     screen = Screen(as_json=as_json)
     with reported(screen):
         with open_kept(options, screen, ep_id=ep_id) as session:
+            screen.say(f"erasing {ep_id} at {session.client.base_url}")
             receipt = session.steadily(lambda client: client.erase(ep_id))
             screen.say("looking for late files and messages until none can follow")
             receipt = _waited_for(session, receipt)

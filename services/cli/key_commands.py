@@ -57,9 +57,7 @@ def _in_days(days: float) -> datetime:
     try:
         return datetime.now(UTC) + timedelta(days=days)
     except (OverflowError, ValueError) as error:
-        raise InvalidInput(
-            f"{days:g} days from now is no time: {error}", hint="leave it out for never"
-        ) from error
+        raise InvalidInput(f"{days:g} days from now is no time", hint="leave it out for never") from error
 
 
 def _show(key: IssuedApiKey, screen: Screen) -> None:

@@ -12,8 +12,6 @@ from rich.table import Table
 
 # Wide enough for no column to be cut where nobody sees the edge of a window.
 _PIPE_WIDTH = 160
-
-
 # Control characters, but for the ends of lines and tabs, and bytes that are no text.
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 

@@ -143,7 +143,7 @@ async def _work(
 
 @contextmanager
 def _scratch(configured: Path | None) -> Iterator[Path]:
-    """An empty folder; what a killed predecessor left in a configured one is removed first.
+    """A folder without attempts; those that a killed predecessor left in a configured one are removed first.
 
     That one may be a mount or a link, so it stays itself. Raises `InvalidSettings` where it cannot be used.
     """

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from services.kit.errors import InvalidRequest, RateLimited, ScreenalyticsError, Unauthenticated
+from services.kit.errors import InvalidRequest, NotFound, RateLimited, ScreenalyticsError, Unauthenticated
 from services.orchestrator.http_api.tracing import within_request
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def routing(_: Request, error: HTTPException) -> Response:
+        if error.status_code == NotFound.http_status:
+            return problem(NotFound("there is nothing at this address", hint="GET /docs shows every call"))
         return problem(InvalidRequest(str(error.detail)), status=error.status_code)
 
     @app.exception_handler(Exception)
