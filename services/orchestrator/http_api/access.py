@@ -12,7 +12,7 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ulid import ULID
 
-from services.kit.errors import InvalidRequest, NotFound, PermissionDenied, ScreenalyticsError
+from services.kit.errors import InvalidRequest, NotFound, PermissionDenied, ScreenalyticsError, TooLarge
 from services.orchestrator.access.exposure import is_asked_from_here
 from services.orchestrator.access.gate import CallSeen, Gate
 from services.orchestrator.access.principal import Principal
@@ -28,6 +28,10 @@ _DESCRIPTION = {
     path: Operation("describe", f"GET {path}", Needed.READ, "REST's own description")
     for path in ("/openapi.json", "/docs", "/docs/oauth2-redirect")
 }
+
+# Their bodies go to the store as they come; any other is held in memory as a whole.
+_STREAMED = frozenset({"register_episode", "create_upload", "append_upload", "put_import"})
+_MAX_HELD_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ class AccessControl:
                 raise _NotOffered(found)
             state["caller"] = caller
             state["brought"] = brought = BytesBrought(self._gate.uploads, caller)
-            body = _CountedBody(brought, headers, receive)
+            body = _CountedBody(brought, headers, receive, is_held=not _is_streamed(found.operation))
             await body.take_announced()
         except _NotOffered as error:
             await problem(error.told, status=error.status, headers=error.headers)(scope, receive, send)
@@ -144,22 +148,36 @@ class _NotOffered(Exception):
 
 
 class _CountedBody:
-    """Counts what a caller sends against their allowance."""
+    """Counts what a caller sends against their allowance, and ends what is too much to be held."""
 
-    def __init__(self, brought: BytesBrought, headers: Headers, receive: Receive) -> None:
+    def __init__(self, brought: BytesBrought, headers: Headers, receive: Receive, *, is_held: bool) -> None:
         self._brought = brought
         self._receive = receive
+        self._is_held = is_held
+        self._come = 0
         text = headers.get("content-length", "")
         self._announced = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
 
     async def take_announced(self) -> None:
-        """Raises `RateLimited`."""
+        """Raises `RateLimited`, `TooLarge`."""
+        self._require_fit(self._announced)
         await self._brought.announce(self._announced)
 
     async def receive(self) -> Message:
         message = await self._receive()
-        await self._brought.add(len(message.get("body", b"")))
+        size_bytes = len(message.get("body", b""))
+        self._come += size_bytes
+        self._require_fit(self._come)
+        await self._brought.add(size_bytes)
         return message
+
+    def _require_fit(self, size_bytes: int) -> None:
+        if self._is_held and size_bytes > _MAX_HELD_BYTES:
+            raise TooLarge(f"the body is longer than the {_MAX_HELD_BYTES} bytes that this call takes")
+
+
+def _is_streamed(operation: Operation | None) -> bool:
+    return operation is not None and operation.name in _STREAMED
 
 
 def require_admitted(request: Request) -> None:

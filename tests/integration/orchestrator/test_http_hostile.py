@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -105,6 +107,29 @@ async def test_a_slash_too_many_leads_nowhere_else(api: httpx.AsyncClient) -> No
         assert_blames_the_request(answer, path)
         assert answer.status_code == 404
         assert "location" not in answer.headers
+
+
+async def test_a_body_that_would_fill_the_memory_is_ended(api: httpx.AsyncClient) -> None:
+    async def padded(body: bytes) -> AsyncIterator[bytes]:
+        yield body
+        for _ in range(32):
+            yield b" " * (1 << 20)
+
+    bodies = {
+        ("POST", "/v1/jobs"): b'{"ep_id": "show", "device": "cpu"}',
+        ("PATCH", "/v1/episodes/show"): b'{"title": "x"}',
+        ("POST", "/v1/keys"): b'{"name": "x", "scopes": ["read"]}',
+    }
+    json_type = {"Content-Type": "application/json"}
+    for (method, path), body in bodies.items():
+        announced = await api.request(method, path, content=body + b" " * (1 << 20), headers=json_type)
+        assert_blames_the_request(announced, path)
+        assert (announced.status_code, announced.json()["code"]) == (413, "too-large")
+        with suppress(httpx.WriteError):  # it may be refused before it was all written
+            ended = await api.request(method, path, content=padded(body), headers=json_type)
+            assert_blames_the_request(ended, path)
+            assert ended.status_code in {400, 413}
+    assert (await api.get("/v1/keys")).json()["keys"] == []
 
 
 async def test_hostile_uploads(api: httpx.AsyncClient, parts: Parts) -> None:
