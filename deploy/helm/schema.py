@@ -29,6 +29,7 @@ from deploy.helm.shapes import (
     SIZE,
     TAG,
     TEXT,
+    TLS,
     TOLERATIONS,
     Schema,
     array,
@@ -86,20 +87,14 @@ def orchestrator() -> Schema:
         "grpcPort": PORT,
         "annotations": ANNOTATIONS,
     }
-    tls = {
-        "existingSecret": NAME,
-        "serverName": NAME,
-        "caConfigMap": NAME,
-        "caKey": FILE_NAME,
-        "grpcClientCaConfigMap": NAME,
-    }
     return closed(
         {
             "replicas": count(1, 50),
             "settings": settings(OrchestratorSettings),
             "settingsSecret": NAME,
             "resources": RESOURCES,
-            "tls": closed(tls),
+            "filesSecret": NAME,
+            "tls": closed(TLS | {"grpcClientCaConfigMap": NAME}),
             "scratchSize": SIZE,
             "service": closed(service),
             "terminationGracePeriodSeconds": {"type": "integer", "minimum": 20, "maximum": 600},
@@ -215,12 +210,13 @@ def values() -> Schema:
                 "digests": closed(targets),
             }
         ),
-        "postgres": closed({"existingSecret": NAME, "key": TEXT}),
+        "postgres": closed({"existingSecret": NAME, "key": TEXT, "caConfigMap": NAME, "caKey": FILE_NAME}),
         "nats": closed(
             {
                 "existingSecret": NAME,
                 "key": TEXT,
                 "rolesSecret": NAME,
+                "clientTlsSecret": NAME,
                 "caConfigMap": NAME,
                 "caKey": FILE_NAME,
                 "monitoringEndpoint": endpoint,
@@ -240,6 +236,7 @@ def values() -> Schema:
         "traces": traces(),
         "serviceAccount": closed({"create": FLAG, "name": NAME, "annotations": ANNOTATIONS}),
         "orchestrator": orchestrator(),
+        "workerTls": closed(TLS),
         "gpuProfiles": texts_by("^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$", closed(profile, required=("limits",))),
         "workerDefaults": worker(is_default=True),
         "workers": texts_by(worker_name, worker(is_default=False)) | {"minProperties": 1},

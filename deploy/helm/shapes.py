@@ -25,6 +25,14 @@ TAG: Schema = {"type": "string", "pattern": r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127
 REPOSITORY: Schema = {"type": "string", "pattern": "^[a-z0-9]([a-z0-9._/-]*[a-z0-9])?$"}
 REGISTRY: Schema = {"type": "string", "pattern": "^([A-Za-z0-9]([A-Za-z0-9._:/-]*[A-Za-z0-9])?)?$"}
 
+# How a listener of ours is reached by TLS, and checked.
+TLS: dict[str, Schema] = {
+    "existingSecret": NAME,
+    "serverName": NAME,
+    "caConfigMap": NAME,
+    "caKey": FILE_NAME,
+}
+
 
 def count(minimum: int = 0, maximum: int = 1000) -> Schema:
     return {"type": "integer", "minimum": minimum, "maximum": maximum}

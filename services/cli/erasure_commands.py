@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict
 
 from services.cli.execution import open_kept
+from services.cli.execution_memory import ExecutionMemory
 from services.cli.options import SystemOptions
 from services.cli.outcome import reported
 from services.cli.screen import Screen
@@ -20,10 +21,12 @@ def erase_episode(ep_id: str, options: SystemOptions, *, as_json: bool) -> None:
     """Raises `typer.Exit` when it fails."""
     screen = Screen(as_json=as_json)
     with reported(screen):
-        with open_kept(options, screen) as session:
+        with open_kept(options, screen, ep_id=ep_id) as session:
+            screen.say(f"erasing {ep_id} at {session.client.base_url}")
             receipt = session.steadily(lambda client: client.erase(ep_id))
             screen.say("looking for late files and messages until none can follow")
             receipt = _waited_for(session, receipt)
+        ExecutionMemory.of_user().forget(ep_id)
         went = ", ".join(f"{count} {kind}" for kind, count in receipt.counts.items() if count)
         screen.result(f"{ep_id} is erased: {went}")
         screen.result(f"receipt {receipt.erasure_id}: {receipt.state}")
@@ -45,7 +48,7 @@ def trash_episode(ep_id: str, options: SystemOptions, *, as_json: bool) -> None:
     """Raises `typer.Exit` when it fails."""
     screen = Screen(as_json=as_json)
     with reported(screen):
-        with open_kept(options, screen) as session:
+        with open_kept(options, screen, ep_id=ep_id) as session:
             trashed = session.steadily(lambda client: client.trash(ep_id))
         until = "somebody erases it" if trashed.purge_at is None else f"{trashed.purge_at:%Y-%m-%d %H:%M} UTC"
         screen.result(f"{ep_id} is in the trash until {until}; to take it out: screenalytics restore {ep_id}")
@@ -56,7 +59,7 @@ def restore_episode(ep_id: str, options: SystemOptions, *, as_json: bool) -> Non
     """Raises `typer.Exit` when it fails."""
     screen = Screen(as_json=as_json)
     with reported(screen):
-        with open_kept(options, screen) as session:
+        with open_kept(options, screen, ep_id=ep_id) as session:
             episode = session.steadily(lambda client: client.restore(ep_id))
         screen.result(f"{ep_id} is back; its jobs were cancelled and can be submitted anew")
         screen.json_line(asdict(episode))

@@ -56,6 +56,16 @@ class ExecutionMemory:
             if video is not None:
                 _write(self._of_video(video), {"video": video, "ep_id": ep_id})
 
+    def forget(self, ep_id: str) -> None:
+        """The episode, and the videos that it was made from. What cannot be removed stays."""
+        if not _EP_ID.fullmatch(ep_id):
+            return
+        with suppress(OSError):
+            self._of_episode(ep_id).unlink(missing_ok=True)
+            for path in (self._folder / "videos").glob("*.json"):
+                if _read(path).get("ep_id") == ep_id:
+                    path.unlink(missing_ok=True)
+
     def _of_episode(self, ep_id: str) -> Path:
         return self._folder / "episodes" / f"{ep_id}.json"
 

@@ -11,6 +11,7 @@ from services.cli.remote import remote_client
 from services.cli.screen import Screen
 from services.cli.tables import keys_table
 from services.client import IssuedApiKey
+from services.kit.errors import InvalidInput
 
 _ONCE = "this is the only time that the key is shown"
 
@@ -20,9 +21,10 @@ def create_key(
 ) -> None:
     """Raises `typer.Exit` when it fails."""
     screen = Screen(as_json=as_json)
-    expires_at = None if expires_in_days is None else datetime.now(UTC) + timedelta(days=expires_in_days)
-    with reported(screen), remote_client(api) as client:
-        _show(client.keys.create(name, scopes, expires_at=expires_at), screen)
+    with reported(screen):
+        expires_at = None if expires_in_days is None else _in_days(expires_in_days)
+        with remote_client(api) as client:
+            _show(client.keys.create(name, scopes, expires_at=expires_at), screen)
 
 
 def rotate_key(api: str, key_id: str, overlap_hours: float, *, as_json: bool) -> None:
@@ -48,6 +50,14 @@ def revoke_key(api: str, key_id: str, *, as_json: bool) -> None:
         key = client.keys.revoke(key_id)
         screen.result(f"key {key.key_id} ({key.name}) is revoked")
         screen.json_line(asdict(key))
+
+
+def _in_days(days: float) -> datetime:
+    """Raises `InvalidInput` for what is no time on the calendar."""
+    try:
+        return datetime.now(UTC) + timedelta(days=days)
+    except (OverflowError, ValueError) as error:
+        raise InvalidInput(f"{days:g} days from now is no time", hint="leave it out for never") from error
 
 
 def _show(key: IssuedApiKey, screen: Screen) -> None:

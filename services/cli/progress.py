@@ -8,7 +8,7 @@ from typing import Protocol, Self
 
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
-from services.cli.screen import Screen
+from services.cli.screen import Screen, harmless
 from services.client import JobEvent, LogLine, StageProgress, StateChange
 
 _LINE_EVERY_S = 5.0
@@ -82,10 +82,10 @@ class BarView:
         match event:
             case StateChange(stage=str(stage)) if stage in self._tasks:
                 completed = 1.0 if event.state == "succeeded" else None
-                self._bars.update(self._tasks[stage], completed=completed, detail=state_words(event))
+                self._bars.update(self._tasks[stage], completed=completed, detail=harmless(state_words(event)))
             case StageProgress(stage=stage) if stage in self._tasks:
                 bar = self._tasks[stage]
-                self._bars.update(bar, completed=event.fraction, detail=progress_words(event))
+                self._bars.update(bar, completed=event.fraction, detail=harmless(progress_words(event)))
             case LogLine() if is_loud(event):
                 self._screen.say(log_words(event))
             case _:

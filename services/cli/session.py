@@ -16,7 +16,7 @@ from services.cli.remote import remote_client
 from services.cli.screen import Screen
 from services.cli.upload_view import UploadView
 from services.client import ApiUnavailable, Client, Episode, Worker
-from services.kit.errors import NotFound
+from services.kit.errors import InvalidInput, NotFound
 from services.kit.inference.placement import Provider
 from services.local import LocalSettings, default_data_dir
 
@@ -60,12 +60,18 @@ class Session:
         return call(self.client)
 
     def register(self, video: Path, ep_id: str | None, screen: Screen) -> Episode:
-        """By path on this machine; by sending the bytes elsewhere, or where the path is no valid text."""
+        """By path on this machine; by sending the bytes elsewhere, or where the path is no valid text.
+
+        Raises `InvalidInput` for a file that can no longer be read, and what `steadily` raises.
+        """
         if self.local is not None and _is_text(video):
             return self.steadily(lambda client: client.register(video, ep_id=ep_id))
         screen.say(f"uploading {video.name.encode(errors='replace').decode()} to {self.client.base_url}")
         view = UploadView(screen)
-        return self.steadily(lambda client: client.upload(video, ep_id=ep_id, on_sent=view.show))
+        try:
+            return self.steadily(lambda client: client.upload(video, ep_id=ep_id, on_sent=view.show))
+        except OSError as error:
+            raise InvalidInput(f"cannot read {video}: {error.strerror or error}") from error
 
     def _turn_to(self, api_url: str) -> None:
         if api_url != self.client.base_url:

@@ -8,6 +8,7 @@ from datetime import datetime
 from rich.table import Table
 from rich.text import Text
 
+from services.cli.screen import harmless
 from services.client import ApiKey, EpisodeStatus, Identity, Job, JobState, PhaseStatus, Worker, WorkerModel
 from services.local import PartStatus
 
@@ -132,7 +133,7 @@ def _table(*columns: str) -> Table:
 
 def _add(table: Table, *cells: str) -> None:
     """Cells are plain text: names of people and reasons may hold what would be markup."""
-    table.add_row(*(Text(cell) for cell in cells))
+    table.add_row(*(Text(harmless(cell)) for cell in cells))
 
 
 def _or_dash(value: int | None) -> str:

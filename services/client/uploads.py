@@ -46,7 +46,10 @@ class ResumableUpload:
         offset, tries_left = 0, _TRIES_WITHOUT_PROGRESS
         while offset < size_bytes:
             file.seek(offset)
-            answer = self._send_part(where, offset, file.read(_PART_BYTES))
+            part = file.read(_PART_BYTES)
+            if not part:
+                raise OSError(f"the file ends at {offset} of {size_bytes} bytes: it was cut while it was sent")
+            answer = self._send_part(where, offset, part)
             is_in_step = answer.response.status_code not in _OUT_OF_STEP
             if is_in_step or tries_left == 0:
                 answer.require_success()

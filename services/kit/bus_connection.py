@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,9 +41,7 @@ class _TlsClient(Client):
         await super()._process_info(info, initial_connection=initial_connection)
 
 
-async def connect(
-    where: NatsSettings | str, *, name: str, on_reconnect: Callable[[], Awaitable[None]] | None = None
-) -> Client:
+async def connect(where: NatsSettings | str, *, name: str) -> Client:
     """A connection that reconnects for ever, once it was made.
 
     `name` is the role: answers come to an inbox of it, which no other role may listen to. Raises
@@ -52,7 +49,7 @@ async def connect(
     """
     settings = NatsSettings(url=where) if isinstance(where, str) else where
     client: Client = _TlsClient() if _wants_tls(settings) else Client()
-    seen = _Watched(client, on_reconnect)
+    seen = _Watched(client)
     try:
         # The client itself would go on for ever with the first connection too.
         async with asyncio.timeout(_FIRST_CONNECTION_WITHIN_S):
@@ -78,10 +75,9 @@ async def connect(
 class _Watched:
     """What the library says of the connection. Before there is one, what no attempt can mend ends them."""
 
-    def __init__(self, client: Client, on_reconnect: Callable[[], Awaitable[None]] | None) -> None:
+    def __init__(self, client: Client) -> None:
         self.has_connected = False
         self._client = client
-        self._on_reconnect = on_reconnect
         self._last: Exception | None = None
 
     async def on_error(self, error: Exception) -> None:
@@ -96,8 +92,6 @@ class _Watched:
 
     async def on_reconnected(self) -> None:
         log.info("nats: connected again")
-        if self._on_reconnect is not None:
-            await self._on_reconnect()
 
     def failure(self, url: str, error: Exception) -> SystemUnavailable:
         """In words that hold no password."""

@@ -22,18 +22,7 @@ log = logging.getLogger(__name__)
 Check = Callable[[], str | None]
 
 
-@contextmanager
-def serve_health(
-    host: str,
-    port: int,
-    *,
-    live: Check,
-    ready: Check,
-    registry: CollectorRegistry,
-    tls: ssl.SSLContext | None = None,
-) -> Iterator[int]:
-    """Serves until the block ends; yields the bound port. Raises `PortInUse`."""
-
+def _handler(live: Check, ready: Check, registry: CollectorRegistry) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = _QUIET_FOR_S
 
@@ -59,8 +48,22 @@ def serve_health(
         def log_message(self, format: str, *args: object) -> None:
             log.debug(format, *args)
 
+    return Handler
+
+
+@contextmanager
+def serve_health(
+    host: str,
+    port: int,
+    *,
+    live: Check,
+    ready: Check,
+    registry: CollectorRegistry,
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[int]:
+    """Serves until the block ends; yields the bound port. Raises `PortInUse`."""
     try:
-        server = ThreadingHTTPServer((host, port), Handler)
+        server = ThreadingHTTPServer((host, port), _handler(live, ready, registry))
     except OSError as error:
         raise PortInUse(f"cannot listen on {host}:{port}: {error.strerror}") from error
     server.daemon_threads = True

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,15 @@ from obstore.store import LocalStore, from_url
 from services.kit.errors import InvalidSettings, NotFound, SystemUnavailable
 
 _CHUNK_BYTES = 1 << 20
+# Options of the HTTP client, whatever the scheme, which obstore takes apart from those of the store.
+_CLIENT_OPTIONS = frozenset(
+    {
+        "allow_http", "allow_invalid_certificates", "connect_timeout", "default_content_type",
+        "http1_only", "http2_keep_alive_interval", "http2_keep_alive_timeout", "http2_keep_alive_while_idle",
+        "http2_only", "pool_idle_timeout", "pool_max_idle_per_host", "proxy_ca_certificate", "proxy_excludes",
+        "proxy_url", "root_certificate", "timeout", "user_agent",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +46,18 @@ class ObjectStore:
     """Keys are relative to `url`, so that a store can be moved as a whole."""
 
     def __init__(self, url: str, *, options: Mapping[str, Any] | None = None) -> None:
-        """`url` is `file:///dir`, `s3://bucket/prefix`, `gs://...` or `az://...`. Raises `InvalidSettings`."""
+        """`url` is `file:///dir`, `s3://bucket/prefix`, `gs://...` or `az://...`; `options` are obstore's for
+        the scheme and for its HTTP client, such as `allow_http`. Raises `InvalidSettings`.
+        """
         self.url = url
         self._root = local_root(url)
         try:
             if self._root is not None:
                 self._store: Any = LocalStore(self._root, mkdir=True)
             else:
-                self._store = from_url(url, **dict(options or {}))
-        except (BaseError, ValueError, OSError) as error:
-            raise InvalidSettings(f"object store {url!r} cannot be opened: {error}") from error
+                self._store = from_url(url, **_sorted_out(options or {}))
+        except (BaseError, ValueError, TypeError, OSError) as error:
+            raise InvalidSettings(f"object store {url!r} cannot be opened: {_in_one_line(error)}") from error
 
     def local_path(self, key: str) -> Path | None:
         """Where the object lies, if the store is a directory."""
@@ -74,24 +86,22 @@ class ObjectStore:
                 size += len(chunk)
                 yield chunk
 
-        try:
+        with self._reached(key):
             await obstore.put_async(self._store, key, counted())
-        except BaseError as error:
-            raise _wrapped(error, key) from error
         return StoredObject(key, digest.hexdigest(), size)
 
     def get_bytes(self, key: str) -> bytes:
         """Raises `NotFound`."""
-        return bytes(self._call(obstore.get, key).bytes())
+        found = self._call(obstore.get, key)
+        with _in_our_words(key):
+            return bytes(found.bytes())
 
     async def stream(self, key: str) -> AsyncIterator[bytes]:
         """The object in pieces. Raises `NotFound`."""
-        try:
+        with self._reached(key):
             result = await obstore.get_async(self._store, key)
             async for chunk in result.stream(min_chunk_size=_CHUNK_BYTES):
                 yield bytes(chunk)
-        except (BaseError, FileNotFoundError) as error:
-            raise _wrapped(error, key) from error
 
     def fetch(
         self, key: str, target: Path, *, sha256: str, on_chunk: Callable[[], None] = lambda: None
@@ -101,7 +111,7 @@ class ObjectStore:
         Raises `NotFound`, `SystemUnavailable`.
         """
         digest, found = hashlib.sha256(), self._call(obstore.get, key)
-        with target.open("wb") as file:
+        with target.open("wb") as file, _in_our_words(key):
             for chunk in found.stream(min_chunk_size=_CHUNK_BYTES):
                 on_chunk()
                 digest.update(chunk)
@@ -135,9 +145,6 @@ class ObjectStore:
 
         The number of whole objects that went. Raises `SystemUnavailable` where anything cannot be removed.
         """
-        if self._root is not None and not self._root.is_dir():
-            # As when its volume is not mounted: what lies there would only seem to be gone.
-            raise SystemUnavailable("the directory of the object store is not there")
         keys = list(self.keys(prefix))
         for key in keys:
             self.delete(key)
@@ -147,17 +154,31 @@ class ObjectStore:
         return len(keys)
 
     def keys(self, prefix: str) -> Iterator[str]:
-        try:
+        with self._reached(prefix):
             for batch in obstore.list(self._store, prefix=prefix):
                 yield from (meta["path"] for meta in batch)
-        except BaseError as error:
-            raise _wrapped(error, prefix) from error
 
     def _call(self, verb: Any, key: str, *arguments: Any) -> Any:
-        try:
+        with self._reached(key):
             return verb(self._store, key, *arguments)
-        except (BaseError, FileNotFoundError) as error:
-            raise _wrapped(error, key) from error
+
+    @contextmanager
+    def _reached(self, key: str) -> Iterator[None]:
+        """A directory that is not there, as when its volume is not mounted, is away and not empty.
+
+        Else what lies there would seem to be gone, and what is written would lie beside the volume. Raises
+        `NotFound`, `SystemUnavailable`.
+        """
+        if self._root is not None and not self._root.is_dir():
+            raise SystemUnavailable("the directory of the object store is not there")
+        with _in_our_words(key):
+            yield
+
+
+def _sorted_out(options: Mapping[str, Any]) -> dict[str, Any]:
+    client = {name: value for name, value in options.items() if name in _CLIENT_OPTIONS}
+    rest = {name: value for name, value in options.items() if name not in _CLIENT_OPTIONS}
+    return rest | ({"client_options": client} if client else {})
 
 
 def file_chunks(path: Path) -> Iterator[bytes]:
@@ -181,8 +202,16 @@ def _tell_unless_shared(_: object, path: str, info: tuple[type[BaseException], B
         ) from error
 
 
-def _wrapped(error: Exception, key: str) -> NotFound | SystemUnavailable:
-    if isinstance(error, NotFoundError | FileNotFoundError):
-        return NotFound(f"no object {key!r} in the store")
-    reason = str(error).partition("\n")[0]  # what follows are the insides of the library's error
-    return SystemUnavailable(f"the object store refused {key!r}: {reason}")
+@contextmanager
+def _in_our_words(key: str) -> Iterator[None]:
+    """Raises `NotFound`, `SystemUnavailable` for what the library raises."""
+    try:
+        yield
+    except (NotFoundError, FileNotFoundError) as error:
+        raise NotFound(f"no object {key!r} in the store") from error
+    except BaseError as error:
+        raise SystemUnavailable(f"the object store refused {key!r}: {_in_one_line(error)}") from error
+
+
+def _in_one_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]  # what follows are the insides of the library's error

@@ -42,7 +42,7 @@ class NatsSettings(Group):
 
 
 class StoreSettings(Group):
-    """`options` are obstore's for the scheme (region, endpoint, access keys ...)."""
+    """`options`: obstore's for the scheme (region, endpoint, access keys) and its HTTP client (allow_http)."""
 
     url: str
     options: dict[str, str] = {}

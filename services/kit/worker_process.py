@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -51,8 +52,8 @@ async def serve_worker(
 ) -> None:
     """Serves one stage until `stop`.
 
-    Raises `AcceleratorUnavailable`, `InferenceUnavailable` or `ModelUnusable` before any task, and the first
-    two also when what the models run on is lost later.
+    Raises `AcceleratorUnavailable`, `InferenceUnavailable`, `ModelUnusable` or `InvalidSettings` before any
+    task, and the first two also when what the models run on is lost later.
     """
     cap = thread_cap(settings.threads.max_cpu, available_cores())
     apply_cap(cap)
@@ -142,11 +143,24 @@ async def _work(
 
 @contextmanager
 def _scratch(configured: Path | None) -> Iterator[Path]:
-    """An empty folder; what a killed predecessor left in a configured one is removed first."""
+    """A folder without attempts; those that a killed predecessor left in a configured one are removed first.
+
+    That one may be a mount or a link, so it stays itself. Raises `InvalidSettings` where it cannot be used.
+    """
     if configured is None:
         with tempfile.TemporaryDirectory(prefix="screenalytics-") as folder:
             yield Path(folder)
         return
-    shutil.rmtree(configured, ignore_errors=True)
-    configured.mkdir(parents=True)
+    try:
+        configured.mkdir(parents=True, exist_ok=True)
+        for left in configured.iterdir():
+            shutil.rmtree(left, ignore_errors=True)
+    except OSError as error:
+        raise _unusable(configured, error.strerror) from error
+    if not os.access(configured, os.W_OK | os.X_OK):
+        raise _unusable(configured, "it cannot be written")
     yield configured
+
+
+def _unusable(folder: Path, reason: str | None) -> InvalidSettings:
+    return InvalidSettings(f"SCREENALYTICS_WORKER__SCRATCH_DIR names {folder}, which is no use: {reason}")

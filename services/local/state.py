@@ -73,10 +73,14 @@ def read_state(data_dir: Path) -> SystemState | None:
     """None unless a supervisor holds the directory now: a dead system is never shown as running."""
     directory = DataDir(data_dir)
     holder_pid = directory.holder_pid()
+    if holder_pid is None:
+        return None
     try:
         state = _from_record(json.loads(directory.state_file.read_text()))
     except FileNotFoundError:
         return None
+    except (ValueError, KeyError, TypeError):
+        return None  # its predecessor's, which a loss of power or another release has left like that
     # A supervisor that has only just begun has not replaced its predecessor's state yet.
     return state if state.supervisor_pid == holder_pid else None
 

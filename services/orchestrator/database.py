@@ -102,13 +102,16 @@ class Database:
             check=_check_if_suspect,
         )
 
-    async def open(self, *, migrate: bool = True) -> None:
+    async def open(self, *, migrate: bool = True, within_s: float = _POOL_TIMEOUT_S) -> None:
         """Raises `SystemUnavailable` when Postgres does not answer, or lacks what it was not to be given."""
         try:
-            await self._pool.open(wait=True, timeout=_POOL_TIMEOUT_S)
+            await self._pool.open(wait=True, timeout=within_s)
             await (self.migrate() if migrate else self._require_schema())
         except (PoolTimeout, psycopg.OperationalError) as error:
-            raise SystemUnavailable(f"Postgres does not answer: {error}") from error
+            raise SystemUnavailable(
+                f"Postgres does not answer: {await self._obstacle() or error}",
+                hint="look at SCREENALYTICS_POSTGRES__DSN",
+            ) from error
 
     async def close(self) -> None:
         await self._pool.close()
@@ -171,6 +174,15 @@ class Database:
                 f"the schema lacks the migrations {', '.join(map(str, lacking))}",
                 hint="run: python -m services.orchestrator.migrate",
             )
+
+    async def _obstacle(self) -> str:
+        """Why no connection comes about, which the pool does not tell; empty when one does."""
+        try:
+            connection = await psycopg.AsyncConnection.connect(self.dsn, connect_timeout=2)
+        except psycopg.Error as error:
+            return " ".join(str(error).split())
+        await connection.close()
+        return ""
 
     async def is_answering(self) -> bool:
         try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -20,6 +21,7 @@ from services.kit.messages import canonical_json
 
 DEFAULT_SIZE, MAX_SIZE = 100, 500
 _DIGEST_BYTES = 12
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 T = TypeVar("T")
 Position = tuple[str, ...]
@@ -63,6 +65,16 @@ def begin_after(page: PageRequest, query: Mapping[str, Any], *, parts: int) -> P
     if raw[:_DIGEST_BYTES] != _digest(query, position):
         raise _unknown("it belongs to another query")
     return tuple(position)
+
+
+def begin_before_number(page: PageRequest, query: Mapping[str, Any]) -> int | None:
+    """As `begin_after`, of a list that goes down by the numbers of its items."""
+    begin = begin_after(page, query, parts=1)
+    if begin is None:
+        return None
+    if not _NUMBER.fullmatch(begin[0]):
+        raise _unknown("it is none that this API has given")
+    return int(begin[0])
 
 
 def page_of(

@@ -128,8 +128,8 @@ class AccessSettings(Group):
     is open where only this machine can connect.
 
     `calls_per_second` and `call_burst` hold for each caller and replica, `upload_bytes_per_day` (of request
-    bodies, UTC) for each caller; 0 is no limit. `key_cache_s`: how long another
-    replica may go on taking a revoked key.
+    bodies and of what is fetched by `source_uri`, UTC) for each caller; 0 is no limit. `key_cache_s`: how long
+    another replica may go on taking a revoked key.
     """
 
     mode: AccessMode = AccessMode.AUTO

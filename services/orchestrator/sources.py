@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict
 
 from services.kit.errors import AddressRefused, InvalidRequest, RemoteUnavailable
 from services.kit.object_store import ObjectStore
+from services.orchestrator.access.uploads import BytesBrought
 from services.orchestrator.digests import sha256_from_hex, with_digest
 from services.orchestrator.episodes import Episodes, Registration, require_ep_id
 from services.orchestrator.outbound import Outbound
@@ -43,28 +45,29 @@ class Sources:
             for prefix, options in settings.prefixes.items()
         }
 
-    async def register(self, place: Place) -> Registration:
+    async def register(self, place: Place, brought: BytesBrought) -> Registration:
         """As `Episodes.register`, with the bytes of the place, which must have the digest where one is given.
 
-        Raises besides `AddressRefused`, `RemoteUnavailable`, `TooLarge`, `NotFound`, `DigestMismatch`.
+        What is fetched is counted as if the caller had sent it. Raises besides `AddressRefused`,
+        `RemoteUnavailable`, `TooLarge`, `NotFound`, `DigestMismatch`, `RateLimited`.
         """
         match place:
             case Place(path=None, source_uri=str(uri)):
-                return await self._from_uri(uri, place)
+                return await self._from_uri(uri, place, brought)
             case Place(path=Path() as path, source_uri=None, sha256=None):
                 return await self._episodes.register_path(path, ep_id=place.ep_id, replace=place.replace)
         raise InvalidRequest("give either source_uri, perhaps with sha256, or path")
 
-    async def _from_uri(self, uri: str, place: Place) -> Registration:
+    async def _from_uri(self, uri: str, place: Place, brought: BytesBrought) -> Registration:
         expected = None if place.sha256 is None else sha256_from_hex(place.sha256)
         if place.ep_id is not None:
             require_ep_id(place.ep_id)
         is_web = uri.partition(":")[0].lower() in _WEB
         fetch = self._from_web if is_web else self._from_store
-        return await fetch(uri, place.ep_id, expected, replace=place.replace)
+        return await fetch(uri, place, expected, brought)
 
     async def _from_web(
-        self, url: str, ep_id: str | None, sha256: bytes | None, *, replace: bool
+        self, url: str, place: Place, sha256: bytes | None, brought: BytesBrought
     ) -> Registration:
         async with self._outbound.fetch(
             url,
@@ -73,25 +76,25 @@ class Sources:
             within_s=self._settings.max_fetch_s,
         ) as source:
             return await self._episodes.register(
-                with_digest(source.chunks(), sha256),
+                with_digest(_counted(source.chunks(), source.size_bytes, brought), sha256),
                 filename=source.file_name or "source",
-                ep_id=ep_id,
-                replace=replace,
+                ep_id=place.ep_id,
+                replace=place.replace,
                 size_bytes=source.size_bytes,
             )
 
     async def _from_store(
-        self, uri: str, ep_id: str | None, sha256: bytes | None, *, replace: bool
+        self, uri: str, place: Place, sha256: bytes | None, brought: BytesBrought
     ) -> Registration:
         store, key = self._found(uri)
         size_bytes = await asyncio.to_thread(_size, store, key)
         try:
             async with asyncio.timeout(self._settings.max_fetch_s):
                 return await self._episodes.register(
-                    with_digest(store.stream(key), sha256),
+                    with_digest(_counted(store.stream(key), size_bytes, brought), sha256),
                     filename=PurePosixPath(key).name,
-                    ep_id=ep_id,
-                    replace=replace,
+                    ep_id=place.ep_id,
+                    replace=place.replace,
                     size_bytes=size_bytes,
                 )
         except TimeoutError as error:
@@ -108,6 +111,15 @@ class Sources:
             "the source is neither an https:// URL nor below a prefix that this system may read",
             hint="an administrator can name prefixes by SCREENALYTICS_SOURCES__PREFIXES",
         )
+
+
+async def _counted(
+    chunks: AsyncIterator[bytes], size_bytes: int | None, brought: BytesBrought
+) -> AsyncIterator[bytes]:
+    await brought.announce(size_bytes or 0)
+    async for chunk in chunks:
+        await brought.add(len(chunk))
+        yield chunk
 
 
 def _is_plain(key: str) -> bool:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ulid import ULID
 
-from services.kit.errors import Conflict, InvalidPageToken, NotFound
+from services.kit.errors import Conflict, NotFound
 from services.orchestrator.announcements import EventType
 from services.orchestrator.database import Database, Row
 from services.orchestrator.outbound import Outbound
-from services.orchestrator.paging import Page, PageRequest, begin_after, page_of
+from services.orchestrator.paging import Page, PageRequest, begin_before_number, page_of
 from services.orchestrator.settings import WebhooksSettings
 from services.orchestrator.webhook_messages import SecretBox, new_secret, shown_secret
-
-_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +75,11 @@ class Webhooks:
         """The newest first. Raises `NotFound`, `InvalidRequest`, `InvalidPageToken`."""
         await self.get(webhook_id)
         query = {"list": "deliveries", "webhook_id": webhook_id}
-        begin = begin_after(page, query, parts=1)
-        if begin and not _NUMBER.fullmatch(begin[0]):
-            raise InvalidPageToken("the page token cannot be used: it names no delivery")
+        before = begin_before_number(page, query)
         rows = await self._database.read(
             "list_deliveries",
             webhook_id=webhook_id,
-            before=int(begin[0]) if begin else None,
+            before=before,
             limit=page.limit + 1,
         )
         return page_of(rows, page, query, lambda row: (str(row["number"]),))

@@ -1,4 +1,4 @@
-"""With a certificate, the API speaks TLS alone, and everybody who calls it in the cluster does and checks it."""
+"""With a certificate, a listener speaks TLS alone, and everybody who calls it in the cluster does and checks it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ def orchestrator(found: Rendered) -> Document:
     return next(pod for name, pod in found.pods() if name.endswith("-orchestrator"))["spec"]
 
 
-def probes(found: Rendered) -> list[dict[str, Any]]:
-    (container,) = orchestrator(found)["containers"]
+def probes(container: Document) -> list[dict[str, Any]]:
     return [container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "readiness", "liveness")]
 
 
@@ -56,8 +55,8 @@ def test_there_are_values_with_and_without_a_certificate() -> None:
 def test_both_listeners_read_the_certificate_of_the_secret(name: str) -> None:
     spec = orchestrator(rendered(name))
     (container,) = spec["containers"]
-    (volume,) = [v for v in spec["volumes"] if v["name"] == "api-tls"]
-    (mount,) = [m for m in container["volumeMounts"] if m["name"] == "api-tls"]
+    (volume,) = [v for v in spec["volumes"] if v["name"] == "listener-tls"]
+    (mount,) = [m for m in container["volumeMounts"] if m["name"] == "listener-tls"]
     tls = values_of(name)["orchestrator"]["tls"]
     assert volume["secret"] == {"secretName": tls["existingSecret"], "defaultMode": 0o440}
     assert mount["readOnly"] is True
@@ -82,7 +81,8 @@ def test_only_the_orchestrator_is_given_the_key(name: str) -> None:
 @pytest.mark.parametrize("name", VALUES)
 def test_probes_and_the_service_speak_as_the_listeners_do(name: str) -> None:
     is_tls = name in BY_TLS
-    assert {probe["scheme"] for probe in probes(rendered(name))} == {"HTTPS" if is_tls else "HTTP"}
+    (container,) = orchestrator(rendered(name))["containers"]
+    assert {probe["scheme"] for probe in probes(container)} == {"HTTPS" if is_tls else "HTTP"}
     assert service(rendered(name)) == {
         "http": "https" if is_tls else "http",
         "grpc": "https" if is_tls else "kubernetes.io/h2c",
@@ -106,14 +106,31 @@ def test_helm_test_calls_by_tls_and_checks_the_certificate_for_its_name(name: st
 def test_prometheus_scrapes_as_each_listener_speaks(name: str) -> None:
     (monitor,) = rendered(name).of("PodMonitor")
     ends = {end["port"]: end for end in monitor["spec"]["podMetricsEndpoints"]}
-    assert "scheme" not in ends["health"]
-    tls = values_of(name).get("orchestrator", {}).get("tls")
-    if tls is None:
-        assert "scheme" not in ends["http"]
-    else:
-        assert ends["http"]["scheme"] == "https"
-        assert ends["http"]["tlsConfig"]["serverName"] == NAMES[name]
-        assert ends["http"]["tlsConfig"]["ca"]["configMap"]["name"] == tls["caConfigMap"]
+    assert "scheme" not in ends["metrics"], "Triton's"
+    values = values_of(name)
+    for port, tls, server_name in (
+        ("http", values.get("orchestrator", {}).get("tls"), NAMES.get(name)),
+        ("health", values.get("workerTls"), "workers.example.com"),
+    ):
+        if tls is None:
+            assert not {"scheme", "tlsConfig"} & set(ends[port])
+        else:
+            authority = {"name": tls["caConfigMap"], "key": tls.get("caKey", "ca.crt")}
+            assert ends[port]["scheme"] == "https"
+            assert ends[port]["tlsConfig"] == {"serverName": server_name, "ca": {"configMap": authority}}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_workers_are_probed_by_tls_where_they_have_a_certificate(name: str) -> None:
+    tls = values_of(name).get("workerTls")
+    for _, pod in rendered(name).pods():
+        for container in pod["spec"]["containers"]:
+            if container["name"] == "worker":
+                env = env_of(container)
+                assert {probe["scheme"] for probe in probes(container)} == {"HTTPS" if tls else "HTTP"}
+                assert env.get("SCREENALYTICS_HEALTH__TLS_KEY_FILE") == (tls and "/listener-tls/tls.key")
+                secrets = {v["secret"]["secretName"] for v in pod["spec"]["volumes"] if "secret" in v}
+                assert (tls or {}).get("existingSecret") in {*secrets, None}
 
 
 @pytest.mark.parametrize("name", BY_TLS)
@@ -131,9 +148,9 @@ def test_grpc_alone_asks_clients_for_a_certificate_where_that_is_wanted() -> Non
         assert "SCREENALYTICS_HTTP__TLS_CLIENT_CA_FILE" not in env, "a probe has no certificate"
         asked[name] = env.get("SCREENALYTICS_GRPC__TLS_CLIENT_CA_FILE")
         for container in containers({"spec": spec}):
-            mounts = {m["mountPath"] for m in container["volumeMounts"] if m["name"] == "api-client-ca"}
+            mounts = {m["mountPath"] for m in container["volumeMounts"] if m["name"] == "client-ca"}
             assert bool(mounts) is (container["name"] == "orchestrator" and asked[name] is not None)
-    assert {name: path for name, path in asked.items() if path} == {"everything": "/api-client-ca/ca.crt"}
+    assert {name: path for name, path in asked.items() if path} == {"everything": "/client-ca/ca.crt"}
 
 
 def test_a_gateway_speaks_tls_to_the_service_and_checks_it() -> None:

@@ -36,10 +36,15 @@ BY_TLS = merged(
         "orchestrator": {
             "tls": {"existingSecret": "api-tls", "caConfigMap": "authority"},
             "service": {"port": 443},
-        }
+        },
+        "workerTls": {"existingSecret": "worker-tls", "caConfigMap": "authority"},
     },
 )
-SERVER_NAME = "demo-screenalytics-orchestrator.media.svc"
+# Secret -> the name that its certificate is checked for, where values name none.
+SERVER_NAMES = {
+    "api-tls": "demo-screenalytics-orchestrator.media.svc",
+    "worker-tls": "demo-screenalytics-workers.media.svc",
+}
 TRIAL = "demo-screenalytics-trial"
 
 
@@ -53,13 +58,15 @@ def collector() -> Iterator[tuple[Receiver, int]]:
         yield receiver, port
 
 
-def certificates(server_name: str) -> tuple[dict[str, str], str]:
-    """(what stands in a Secret of the type kubernetes.io/tls, its authority's certificate)."""
+def certificates() -> tuple[dict[tuple[str, str], str], str]:
+    """(what stands in Secrets of the type kubernetes.io/tls, the certificate of their authority)."""
     authority = trustme.CA()
-    made = authority.issue_cert(server_name)
-    chain = "".join(pem.bytes().decode() for pem in made.cert_chain_pems)
-    pair = {"tls.crt": chain, "tls.key": made.private_key_pem.bytes().decode()}
-    return pair, authority.cert_pem.bytes().decode()
+    secrets = {}
+    for secret, server_name in SERVER_NAMES.items():
+        made = authority.issue_cert(server_name)
+        secrets[secret, "tls.crt"] = "".join(pem.bytes().decode() for pem in made.cert_chain_pems)
+        secrets[secret, "tls.key"] = made.private_key_pem.bytes().decode()
+    return secrets, authority.cert_pem.bytes().decode()
 
 
 @pytest.fixture
@@ -67,7 +74,7 @@ def machine(
     tmp_path: Path, models_dir: Path, collector: tuple[Receiver, int], request: pytest.FixtureRequest
 ) -> Iterator[Machine]:
     """Speaks plain text, unless a test asks for `BY_TLS`."""
-    pair, authority = certificates(SERVER_NAME)
+    pairs, authority = certificates()
     with (
         EmbeddedPostgres.running(tmp_path / "postgres") as postgres,
         EmbeddedNats.running(tmp_path / "nats") as nats,
@@ -79,7 +86,7 @@ def machine(
             secrets={
                 (f"{TRIAL}-postgres", "dsn"): postgres.dsn,
                 (f"{TRIAL}-nats", "url"): nats.url,
-                **{("api-tls", key): text for key, text in pair.items()},
+                **pairs,
             },
             config_maps={("authority", "ca.crt"): authority},
             claims={f"{TRIAL}-store": tmp_path / "store", "models": models_dir},

@@ -73,6 +73,7 @@ UNKNOWN: dict[str, Values] = {
     "a grace too short to drain": worker(terminationGracePeriodSeconds=30),
     "a toleration that is none": worker(tolerations=[{"key": "a", "op": "Exists"}]),
     "an extra object without a kind": {"extraObjects": [{"apiVersion": "v1"}]},
+    "the TLS of a worker as a bare setting": worker(settings={"health": {"tls_key_file": "/somewhere.pem"}}),
     "the TLS of a listener as a bare setting": {
         "orchestrator": {"settings": {"http": {"tls_cert_file": "/somewhere.pem"}}}
     },
@@ -178,6 +179,30 @@ CONTRADICTORY: dict[str, tuple[Values, str]] = {
     "an authority of no certificate": (
         {"orchestrator": {"tls": {"caConfigMap": "authorities"}}},
         "set orchestrator.tls.existingSecret",
+    ),
+    "an authority of no certificate of workers": (
+        {"workerTls": {"caConfigMap": "authorities"}},
+        "set workerTls.existingSecret",
+    ),
+    "the API's key for every worker": (
+        tls() | {"workerTls": {"existingSecret": "certificate"}},
+        "every worker could pass for the API",
+    ),
+    "two services on one port": (
+        {"orchestrator": {"service": {"port": 9090}}},
+        "a Service needs two ports",
+    ),
+    "a collector that is cut off": (
+        {"traces": {"endpoint": "https://traces.example.com:443"}},
+        "add 443 to networkPolicy.otlp.ports",
+    ),
+    "sources that are cut off": (
+        {"orchestrator": {"settings": {"outbound": {"ports": [8443]}}}},
+        "cut off port 8443 of orchestrator.settings.outbound.ports",
+    ),
+    "an issuer that is cut off": (
+        {"orchestrator": {"settings": {"oidc": {"jwks_url": "https://login.example.com/keys"}}}},
+        "cut off the issuer",
     ),
     "an authority that a Gateway cannot read": (
         tls(caConfigMap="own", caKey="own.pem") | {"gateway": {**ROUTES, "grpc": {}}},

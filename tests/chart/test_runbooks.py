@@ -36,6 +36,20 @@ PATHS = [
 ]
 
 
+CHORES = (
+    "Install",
+    "Size",
+    "Scale",
+    "Upgrade",
+    "Drain",
+    "Back up and restore",
+    "Rotate keys",
+    "Lose a GPU",
+    "Lose NATS",
+    "Lose PostgreSQL",
+)
+
+
 def commands(text: str) -> list[str]:
     """The lines of its blocks, without their comments."""
     blocks = re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
@@ -59,6 +73,11 @@ def test_every_request_is_one_of_the_api(text: str) -> None:
         assert any(known.fullmatch(path) for known in PATHS), path
     assert ("ask()" in text) is bool(asked)
     assert "curl -s " not in text, "the API asks everybody for a key"
+
+
+def test_the_operations_page_has_a_chapter_for_each_chore() -> None:
+    page = (REPOSITORY / "docs" / "operations.md").read_text("utf-8")
+    assert set(CHORES) <= set(re.findall(r"^## (.+)$", page, re.MULTILINE))
 
 
 @pytest.mark.parametrize("text", RUNBOOKS)

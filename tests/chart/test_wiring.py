@@ -110,7 +110,8 @@ def test_what_the_chart_makes_itself_are_settings_that_it_renders() -> None:
     }
     assert made - given == {
         env_name("media", "allow_local_paths"),  # off, and no cluster turns it on
-        env_name("http", "tls_client_ca_file"),  # probes have no certificate
+        env_name("health", "tls_client_ca_file"),  # probes have no certificate
+        env_name("http", "tls_client_ca_file"),
     }
 
 
@@ -244,6 +245,36 @@ def test_each_role_is_given_its_own_password_for_nats_and_no_other() -> None:
                 assert env["SCREENALYTICS_NATS__USER"] == role
                 assert env["SCREENALYTICS_NATS__PASSWORD"] == {
                     "secretKeyRef": {"name": "nats-roles", "key": role}
+                }
+
+
+@pytest.mark.parametrize("container", OUR_CONTAINERS)
+def test_every_file_that_is_named_lies_in_a_volume_of_the_container(container: Document) -> None:
+    folders = {mount["mountPath"] for mount in container["volumeMounts"]}
+    for name, value in env_of(container).items():
+        if name.endswith("_FILE") or name == "PGSSLROOTCERT":
+            assert value.rpartition("/")[0] in folders, name
+
+
+def test_whoever_connects_to_postgres_checks_its_certificate() -> None:
+    checking = {
+        container["command"][2]
+        for _, pod in rendered("everything").pods()
+        for container in containers(pod)
+        if env_of(container).get("PGSSLMODE") == "verify-full"
+    }
+    assert checking == {"services.orchestrator", "services.orchestrator.migrate"}
+    assert not any("PGSSLMODE" in env_of(c) for _, p in rendered("minimal").pods() for c in containers(p))
+
+
+def test_every_part_presents_its_certificate_to_nats() -> None:
+    for _, pod in rendered("everything").pods():
+        for container in containers(pod):
+            env = env_of(container)
+            if is_ours(container) and "SCREENALYTICS_NATS__URL" in env:
+                assert env["SCREENALYTICS_NATS__TLS_CERT_FILE"] == "/nats-tls/tls.crt"
+                assert {"nats-client"} <= {
+                    v["secret"]["secretName"] for v in pod["spec"]["volumes"] if "secret" in v
                 }
 
 

@@ -48,6 +48,17 @@ def test_the_choice_stands_in_the_marker(
     assert (marker["execution_mode"], marker["execution_place"]) == ("auto", "remote")
 
 
+def test_an_episode_is_trashed_and_restored_where_it_is(
+    remote_run: Any, screenalytics: Any, client: Client
+) -> None:
+    trashed = screenalytics("trash", "chosen", "--json")
+    assert trashed.status == 0, trashed.err
+    assert trashed.record["episode_uid"] not in {episode.episode_uid for episode in client.episodes()}
+    restored = screenalytics("restore", "chosen", "--json")
+    assert restored.status == 0, restored.err
+    assert client.episode("chosen").episode_uid == trashed.record["episode_uid"]
+
+
 def test_a_remote_system_that_does_not_answer_leaves_this_machine_and_says_so(
     screenalytics: Any, system: SystemHandle, nowhere: str, media_dir: Path
 ) -> None:

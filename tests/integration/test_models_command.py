@@ -57,6 +57,12 @@ def source(monkeypatch: pytest.MonkeyPatch) -> Iterator[Source]:
             asked = self.headers.get("Range")
             it.asked.append(asked)
             start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and it.knows_ranges else 0
+            if it.status == 302:  # to itself
+                self.send_response(302)
+                self.send_header("Location", self.path)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             if it.status:
                 self.send_error(it.status)
                 return
@@ -169,11 +175,14 @@ def test_a_changed_file_that_hides_the_fetched_one_is_named(folder: Path, tmp_pa
     assert str(folder / "far.onnx") in err
 
 
-def test_what_the_server_refuses_is_told(folder: Path, source: Source, tmp_path: Path) -> None:
-    source.status = 404
+@pytest.mark.parametrize(("answer", "told"), [(404, "404"), (302, "redirects")])
+def test_what_the_server_refuses_is_told(
+    folder: Path, source: Source, tmp_path: Path, answer: int, told: str
+) -> None:
+    source.status = answer
     status, record, _ = pull(folder, tmp_path / "data")
     assert status == 4
-    assert "404" in record["error"]["message"]
+    assert told in record["error"]["message"]
 
 
 def test_a_model_without_an_address_cannot_be_pulled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import shutil
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +14,6 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
-import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
@@ -28,47 +29,8 @@ from services.local.ports import LOOPBACK, choose_ports
 from services.local.readiness import http_obstacle, running_server
 from services.orchestrator.app import serve
 from services.orchestrator.settings import GrpcSettings, HttpSettings
+from tests.integration.certificates import Certificates
 from tests.integration.parts import Parts, until
-
-
-@dataclass(frozen=True)
-class Certificates:
-    """Of one authority: for a server of this machine, and for a client."""
-
-    ca: Path
-    server_cert: Path
-    server_key: Path
-    client_cert: Path
-    client_key: Path
-
-    @classmethod
-    def made(cls, folder: Path) -> Certificates:
-        folder.mkdir()
-        authority = trustme.CA()
-        paths = cls(*(folder / f"{name}.pem" for name in ("ca", "cert", "key", "client-cert", "client-key")))
-        authority.cert_pem.write_to_path(str(paths.ca))
-        for cert, key in ((paths.server_cert, paths.server_key), (paths.client_cert, paths.client_key)):
-            issued = authority.issue_cert(LOOPBACK, "localhost")
-            issued.private_key_pem.write_to_path(str(key))
-            for pem in issued.cert_chain_pems:
-                pem.write_to_path(str(cert), append=True)
-        return paths
-
-    def listener(self, *, asks_clients: bool = False) -> dict[str, Path]:
-        files = {"tls_cert_file": self.server_cert, "tls_key_file": self.server_key}
-        return files | ({"tls_client_ca_file": self.ca} if asks_clients else {})
-
-    def trusting(self, *, with_certificate: bool = False) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.ca)
-        if with_certificate:
-            context.load_cert_chain(self.client_cert, self.client_key)
-        return context
-
-    def of_grpc(self, *, with_certificate: bool) -> grpc.ChannelCredentials:
-        own = (
-            (self.client_key.read_bytes(), self.client_cert.read_bytes()) if with_certificate else (None, None)
-        )
-        return grpc.ssl_channel_credentials(self.ca.read_bytes(), *own)
 
 
 @pytest.fixture
@@ -129,28 +91,32 @@ async def test_the_listeners_of_the_api(
         await serving
 
 
+async def answers_grpc(port: int, credentials: grpc.ChannelCredentials | None) -> bool:
+    address, options = (
+        f"{LOOPBACK}:{port}",
+        [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)],
+    )
+    made = (
+        grpc.aio.insecure_channel(address, options=options)
+        if credentials is None
+        else grpc.aio.secure_channel(address, credentials, options=options)
+    )
+    async with made as channel:
+        try:
+            await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+        except grpc.aio.AioRpcError:
+            return False
+        return True
+
+
 async def assert_grpc_is_guarded(
     port: int, ours: Certificates, strange: Certificates, *, asks_clients: bool
 ) -> None:
-    async def answers(credentials: grpc.ChannelCredentials | None) -> bool:
-        address, options = f"{LOOPBACK}:{port}", [("grpc.enable_http_proxy", 0)]
-        made = (
-            grpc.aio.insecure_channel(address, options=options)
-            if credentials is None
-            else grpc.aio.secure_channel(address, credentials, options=options)
-        )
-        async with made as channel:
-            try:
-                await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
-            except grpc.aio.AioRpcError:
-                return False
-            return True
-
-    assert await answers(ours.of_grpc(with_certificate=asks_clients))
-    assert not await answers(strange.of_grpc(with_certificate=True))
-    assert not await answers(None)
+    assert await answers_grpc(port, ours.of_grpc(with_certificate=asks_clients))
+    assert not await answers_grpc(port, strange.of_grpc(with_certificate=True))
+    assert not await answers_grpc(port, None)
     if asks_clients:
-        assert not await answers(ours.of_grpc(with_certificate=False))
+        assert not await answers_grpc(port, ours.of_grpc(with_certificate=False))
 
 
 def assert_the_client_is_guarded(port: int, ours: Certificates, strange: Certificates) -> None:
@@ -181,6 +147,63 @@ def test_certificate_files_that_cannot_be_used_are_named(ours: Certificates, tmp
     ):
         with pytest.raises(InvalidSettings):
             listener_context(ListenerSettings(**files))
+    authority = {**ours.listener(asks_clients=True), "tls_client_ca_file": absent}
+    with pytest.raises(InvalidSettings, match=re.escape(str(absent))):
+        listener_context(ListenerSettings(**authority))
+
+
+def renew(ours: Certificates, other: Certificates) -> None:
+    """As a mounted Secret changes: each file at once."""
+    for mine, its in ((ours.server_cert, other.server_cert), (ours.server_key, other.server_key)):
+        shutil.copy(its, beside := mine.with_suffix(".new"))
+        beside.replace(mine)
+
+
+async def test_the_listeners_of_the_api_take_up_a_renewed_certificate(
+    parts: Parts, nats_server: EmbeddedNats, ours: Certificates, strange: Certificates
+) -> None:
+    port, grpc_port = choose_ports(2)
+    settings = parts.settings.model_copy(
+        update={
+            "http": HttpSettings(host=LOOPBACK, port=port, **ours.listener()),
+            "grpc": GrpcSettings(host=LOOPBACK, port=grpc_port, **ours.listener()),
+            "nats": NatsSettings(url=nats_server.url),
+        }
+    )
+    stop = asyncio.Event()
+    serving = asyncio.create_task(serve(settings, stop))
+
+    async def both_answer(certificates: Certificates) -> bool:
+        url = f"https://{LOOPBACK}:{port}/livez"
+        of_http = await asyncio.to_thread(status, url, certificates.trusting()) == 200
+        return await answers_grpc(grpc_port, certificates.of_grpc(with_certificate=False)) and of_http
+
+    try:
+        await until(lambda: both_answer(ours))
+        renew(ours, strange)
+        await until(lambda: both_answer(strange))
+        assert not await both_answer(ours)
+    finally:
+        stop.set()
+        await serving
+
+
+def test_a_renewed_certificate_that_cannot_be_used_is_left(
+    ours: Certificates, strange: Certificates, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = listener_context(ListenerSettings(**ours.listener()))
+    trusting = ours.trusting()
+    with serve_health(
+        LOOPBACK, 0, live=lambda: None, ready=lambda: None, registry=CollectorRegistry(), tls=context
+    ) as port:
+        url = f"https://{LOOPBACK}:{port}/livez"
+        shutil.copy(strange.server_key, ours.server_key)  # of another certificate
+        assert [status(url, trusting) for _ in range(3)] == [200] * 3
+        assert [record.message for record in caplog.records if "cannot be used" in record.message]
+        shutil.copy(strange.server_cert, ours.server_cert)
+        status(url, trusting)  # the handshake that finds it
+        assert status(url, strange.trusting()) == 200
+        assert status(url, trusting) is None
 
 
 @dataclass(frozen=True)

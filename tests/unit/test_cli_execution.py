@@ -85,6 +85,20 @@ def test_a_choice_is_found_by_the_episode_and_by_its_video(tmp_path: Path) -> No
     assert memory.recall(video="/videos/sh\udcffow.mp4") == LOCALLY
 
 
+def test_nothing_is_left_of_an_episode_that_is_forgotten(tmp_path: Path) -> None:
+    memory = ExecutionMemory(tmp_path)
+    memory.keep("show", REMOTELY, video="/videos/a.mp4")
+    memory.keep("show", REMOTELY, video="/videos/b.mp4")
+    memory.keep("other", LOCALLY, video="/videos/c.mp4")
+    memory.forget("show")
+    memory.forget("show")
+    memory.forget("../episodes/other")
+    left = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(left) == 2
+    assert not [text for text in left if "show" in text or "a.mp4" in text or "b.mp4" in text]
+    assert memory.recall(video="/videos/c.mp4") == LOCALLY
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"mode": "often"}', '{"mode": 3}', '{"mode": ["auto"]}', "\xff"]
 )

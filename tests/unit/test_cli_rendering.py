@@ -52,6 +52,18 @@ def rendered(table: object) -> str:
     return str(console.file.getvalue())  # type: ignore[attr-defined]
 
 
+def test_a_text_of_somebody_else_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    said, shown = "a\tb\x1b]0;title\x07\x9b31m\udcff ä", "\\x1b]0;title\\x07\\x9b31m\\udcff ä"
+    screen = Screen()
+    screen.result(said)
+    screen.say(said)
+    screen.table(identities_table([Identity("id_1", said, (1,))]))
+    told = capsys.readouterr()
+    assert told.out.count(shown) == 2
+    assert told.err.count(shown) == 1
+    assert "\x1b" not in told.out + told.err
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(0.0, "0:00.0"), (59.96, "1:00.0"), (61.25, "1:01.2"), (3600.0, "60:00.0"), (None, "-")],

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -120,12 +124,27 @@ def test_a_prefix_goes_with_what_was_left_half_written(store: ObjectStore, folde
     assert store.delete_prefix("e1") == 0
 
 
-def test_nothing_is_said_to_be_removed_from_a_directory_that_is_away(store: ObjectStore, folder: Path) -> None:
+def test_a_directory_that_is_away_is_not_taken_for_an_empty_one_and_not_made_again(
+    store: ObjectStore, folder: Path, tmp_path: Path
+) -> None:
     store.put_bytes("e/a", DATA)
-    folder.rename(folder.with_name("elsewhere"))
-    with pytest.raises(SystemUnavailable, match="is not there"):
-        store.delete_prefix("e")
-    folder.with_name("elsewhere").rename(folder)
+    folder.rename(tmp_path / "elsewhere")
+    for asked in (
+        lambda: store.put_bytes("k", DATA),
+        lambda: store.get_bytes("e/a"),
+        lambda: store.fetch("e/a", tmp_path / "copy", sha256=DIGEST),
+        lambda: store.exists("e/a"),
+        lambda: store.delete("e/a"),
+        lambda: store.delete_prefix("e"),
+        lambda: list(store.keys("e")),
+        lambda: asyncio.run(store.put_stream("k", pieces(DATA))),
+        lambda: asyncio.run(anext(store.stream("e/a"))),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(SystemUnavailable, match="is not there"):
+            asked()
+    assert not folder.exists()
+    (tmp_path / "elsewhere").rename(folder)
+    assert store.get_bytes("e/a") == DATA
     assert store.delete_prefix("e") == 1
 
 
@@ -190,3 +209,55 @@ def test_a_long_fetch_can_be_ended_between_its_chunks(store: ObjectStore, tmp_pa
 
     with pytest.raises(Cancelled):
         store.fetch("long", tmp_path / "part", sha256=sha256, on_chunk=stop)
+
+
+@pytest.fixture
+def cut_off() -> Iterator[ObjectStore]:
+    """A store of S3's kind, by plain HTTP, whose connections break amid every object."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(DATA)))
+            self.send_header("ETag", '"an-object"')
+            self.send_header("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")
+            self.end_headers()
+            with suppress(OSError):  # who has heard enough hangs up
+                self.wfile.write(DATA[: len(DATA) // 2])
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        options = {
+            "endpoint": f"http://127.0.0.1:{server.server_address[1]}",
+            "allow_http": "true",
+            "access_key_id": "a",
+            "secret_access_key": "b",
+            "region": "here",
+        }
+        yield ObjectStore("s3://bucket/prefix", options=options)
+        server.shutdown()
+        thread.join()
+
+
+async def test_a_connection_that_breaks_amid_an_object_is_the_systems_fault(
+    cut_off: ObjectStore, tmp_path: Path
+) -> None:
+    with pytest.raises(SystemUnavailable, match="refused 'k'"):
+        cut_off.fetch("k", tmp_path / "target", sha256=DIGEST)
+    with pytest.raises(SystemUnavailable, match="refused 'k'"):
+        cut_off.get_bytes("k")
+    with pytest.raises(SystemUnavailable, match="refused 'k'"):
+        async for _ in cut_off.stream("k"):
+            pass
+
+
+@pytest.mark.parametrize(
+    "options", [{"nonsense": "1"}, {"allow_http": "perhaps"}, {"access_key_id": "without its secret"}]
+)
+def test_options_that_no_store_has_are_refused(options: dict[str, str]) -> None:
+    with pytest.raises(InvalidSettings):
+        ObjectStore("s3://bucket", options=options)

@@ -51,6 +51,16 @@ def test_the_state_of_a_predecessor_is_not_shown_for_a_system_that_has_just_begu
         assert read_state(state.data_dir) is None
 
 
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"parts": [{"name": "x", "state": "of a newer release"}]}'])
+def test_a_state_that_cannot_be_read_is_none(state: SystemState, text: str) -> None:
+    DataDir(state.data_dir).state_file.write_text(text)
+    assert read_state(state.data_dir) is None
+    with DataDir(state.data_dir).locked():
+        assert read_state(state.data_dir) is None
+        write_state(state)
+        assert read_state(state.data_dir) == state
+
+
 def test_nothing_runs_where_nothing_ever_ran(tmp_path: Path) -> None:
     assert read_state(tmp_path / "nowhere") is None
 

@@ -35,6 +35,8 @@ def fetch(url: str, target: Path, *, sha256: str, on_progress: OnProgress) -> No
                         f"{url} broke off: {error or type(error).__name__}",
                         hint="run the command again: it goes on where it stopped",
                     ) from error
+            except httpx.RequestError as error:  # such as redirects without an end
+                raise SystemUnavailable(f"{url} cannot be fetched: {error}") from error
     _keep_if_right(part, target, url, sha256)
 
 

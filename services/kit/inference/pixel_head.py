@@ -7,10 +7,12 @@ a cache folder under the digest of the model and of what the head does.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import tempfile
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +118,16 @@ def _kept(target: Path, content: bytes) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         return _written(target, content)
     except OSError:
-        folder = Path(tempfile.mkdtemp(prefix="screenalytics-models-"))
-        return _written(folder / target.name, content)
+        own = _own_folder() / target.name
+        return own if own.is_file() else _written(own, content)
+
+
+@cache
+def _own_folder() -> Path:
+    """Of this process, and gone with it: models are opened again and again, with other caps on threads."""
+    folder = tempfile.TemporaryDirectory(prefix="screenalytics-models-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 def _written(target: Path, content: bytes) -> Path:

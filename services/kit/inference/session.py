@@ -79,13 +79,11 @@ class Inference:
 Observe = Callable[[Inference], None]
 
 
-class ObservedSession:
-    """Tells of every call."""
+class _Wrapped:
+    """What a session around another one says of it."""
 
-    def __init__(self, inner: Session, model: str, observe: Observe) -> None:
+    def __init__(self, inner: Session) -> None:
         self._inner = inner
-        self._model = model
-        self._observe = observe
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -98,6 +96,18 @@ class ObservedSession:
     @property
     def placement(self) -> Placement:
         return self._inner.placement
+
+    def verify(self) -> None:
+        self._inner.verify()
+
+
+class ObservedSession(_Wrapped):
+    """Tells of every call."""
+
+    def __init__(self, inner: Session, model: str, observe: Observe) -> None:
+        super().__init__(inner)
+        self._model = model
+        self._observe = observe
 
     def run(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
         started = perf_counter()
@@ -107,32 +117,17 @@ class ObservedSession:
         self._observe(Inference(self._model, self.placement.effective, items, seconds))
         return values
 
-    def verify(self) -> None:
-        self._inner.verify()
 
-
-class BatchedSession:
+class BatchedSession(_Wrapped):
     """Runs batches of any size on a session that takes at most `largest` items, padded to buckets on a GPU.
 
     Only for graphs in which axis 0 of every input and output counts the items.
     """
 
     def __init__(self, inner: Session, largest: int, *, is_padded: bool) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._largest = largest
         self._is_padded = is_padded
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        return self._inner.inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        return self._inner.outputs
-
-    @property
-    def placement(self) -> Placement:
-        return self._inner.placement
 
     def run(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
         count = len(next(iter(feeds.values())))
@@ -148,9 +143,6 @@ class BatchedSession:
         cut = {name: _padded(values[piece.start : piece.stop], piece.size) for name, values in feeds.items()}
         values = self._inner.run(cut)
         return {name: value[:held] for name, value in values.items()} if held < piece.size else values
-
-    def verify(self) -> None:
-        self._inner.verify()
 
 
 def _padded(values: Tensor, size: int) -> Tensor:

@@ -19,7 +19,7 @@ from services.kit.errors import SystemUnavailable
 from services.orchestrator.access.api_key import is_key_id
 from services.orchestrator.database import Database, Row
 from services.orchestrator.keyed_hash import KeyedHash
-from services.orchestrator.paging import Page, PageRequest, begin_after, page_of
+from services.orchestrator.paging import Page, PageRequest, begin_before_number, page_of
 
 log = logging.getLogger(__name__)
 
@@ -81,15 +81,17 @@ class AuditLog:
     async def entries(
         self, page: PageRequest, *, who: str | None, operation: str | None, resource: str | None
     ) -> Page[Row]:
-        """The newest first. `resource` as in the API's own paths, such as `episodes/film`."""
+        """The newest first. `resource` as in the API's own paths, such as `episodes/film`.
+
+        Raises `InvalidRequest`, `InvalidPageToken`.
+        """
         query = {"who": who, "operation": operation, "resource": resource}
-        after = begin_after(page, query, parts=1)
         rows = await self._database.read(
             "audit_entries",
             who=who,
             operation=operation,
             resource=None if resource is None else await self.resource(*_parted(resource)),
-            before=None if after is None else int(after[0]),
+            before=begin_before_number(page, query),
             limit=page.limit + 1,
         )
         return page_of(rows, page, query, lambda row: (str(row["audit_id"]),))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 
 from services.kit.errors import RateLimited
+from services.orchestrator.access.principal import Principal
 from services.orchestrator.database import Database
 
 _STEP_BYTES = 64 << 20
@@ -68,3 +69,30 @@ class UploadAllowance:
             retry_after_s=max(1.0, (midnight - datetime.now(UTC)).total_seconds()),
             hint="send it tomorrow (UTC), or let an operator raise SCREENALYTICS_ACCESS__UPLOAD_BYTES_PER_DAY",
         )
+
+
+class BytesBrought:
+    """What one call sends, or has the system fetch: what is announced at once, the rest as it comes."""
+
+    def __init__(self, allowance: UploadAllowance, caller: Principal) -> None:
+        self._allowance = allowance
+        self._caller = caller
+        self._come = 0
+        self._taken = 0
+
+    async def announce(self, size_bytes: int) -> None:
+        """Raises `RateLimited`."""
+        if not self._caller.is_anyone:
+            await self._allowance.take(self._caller.name, size_bytes)
+            self._taken += size_bytes
+
+    async def add(self, size_bytes: int) -> None:
+        """Raises `RateLimited`."""
+        self._come += size_bytes
+        if self._come > self._taken:
+            await self.announce(self._come - self._taken)
+
+    def end(self) -> None:
+        """What was announced and did not come is given back."""
+        if not self._caller.is_anyone:
+            self._allowance.give_back(self._caller.name, self._taken - self._come)

@@ -17,6 +17,7 @@ from ulid import ULID
 from services.kit.errors import PermissionDenied, ScreenalyticsError
 from services.orchestrator.access.gate import CallSeen, Gate
 from services.orchestrator.access.principal import ANYONE, Principal
+from services.orchestrator.access.uploads import BytesBrought
 from services.orchestrator.grpc_api.errors import code_of, message_of, trailers_of
 from services.orchestrator.grpc_api.guard import OURS, Context, Handler
 from services.orchestrator.operations import OPERATIONS, Operation, Scope
@@ -29,11 +30,17 @@ _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,100}")
 _PEER = re.compile(r"ipv[46]:\[?(.*?)\]?:\d+")
 
 _caller: ContextVar[Principal] = ContextVar("caller", default=ANYONE)
+_brought: ContextVar[BytesBrought] = ContextVar("brought")
 
 
 def caller() -> Principal:
     """Who makes the call that is being answered."""
     return _caller.get()
+
+
+def brought() -> BytesBrought:
+    """The account of what the call that is being answered sends, or has the system fetch."""
+    return _brought.get()
 
 
 class AccessControl(grpc.aio.ServerInterceptor):
@@ -109,10 +116,14 @@ class AccessControl(grpc.aio.ServerInterceptor):
             self._gate.permit(seen, known)
             if seen.operation is None:
                 raise PermissionDenied("the table of operations does not have this one")
-            if not known.is_anyone and request is not None:
-                await self._gate.uploads.take(known.name, request.ByteSize())
+            account = BytesBrought(self._gate.uploads, known)
+            await account.add(0 if request is None else request.ByteSize())
             _caller.set(known)
-            yield made
+            _brought.set(account)
+            try:
+                yield made
+            finally:
+                account.end()
         except ScreenalyticsError as error:
             await self._gate.remember(seen, known, error.code)
             raise

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.kit.errors import PortInUse
-from services.kit.tls import listener_context
+from services.kit.tls import CertificatePair, listener_context
 from services.orchestrator.core import Core
 from services.orchestrator.grpc_api.access import AccessControl
 from services.orchestrator.grpc_api.episodes import Episodes
@@ -73,13 +74,18 @@ def _credentials(settings: GrpcSettings) -> grpc.ServerCredentials | None:
     if listener_context(settings) is None:  # which judges the files as well
         return None
     assert settings.tls_cert_file is not None
-    key = (settings.tls_key_file or settings.tls_cert_file).read_bytes()
-    ca_file = settings.tls_client_ca_file
-    return grpc.ssl_server_credentials(
-        [(key, settings.tls_cert_file.read_bytes())],
-        root_certificates=None if ca_file is None else ca_file.read_bytes(),
-        require_client_auth=ca_file is not None,
-    )
+    pair = CertificatePair(settings.tls_cert_file, settings.tls_key_file)
+    clients = None if settings.tls_client_ca_file is None else settings.tls_client_ca_file.read_bytes()
+
+    def read() -> grpc.ServerCertificateConfiguration:
+        files = (pair.key_file.read_bytes(), pair.cert_file.read_bytes())
+        return grpc.ssl_server_certificate_configuration([files], clients)
+
+    def at_handshake() -> Any:
+        """None keeps what is, which the stubs do not know."""
+        return read() if pair.was_renewed() else None
+
+    return grpc.dynamic_ssl_server_credentials(read(), at_handshake, clients is not None)
 
 
 def _options(settings: GrpcSettings) -> list[tuple[str, int]]:

@@ -16,6 +16,7 @@ from services.orchestrator.converters import (
 )
 from services.orchestrator.core import Core
 from services.orchestrator.episode_view import episode_shown, import_shown
+from services.orchestrator.grpc_api.access import brought
 from services.orchestrator.grpc_api.guard import Context
 from services.orchestrator.paging import PageRequest
 from services.orchestrator.sources import Place
@@ -27,7 +28,7 @@ class Episodes(api_pb2_grpc.EpisodesServicer):
         self._core = core
 
     async def RegisterEpisode(self, request: api_pb2.RegisterEpisodeRequest, _: Context) -> api_pb2.Episode:
-        done = await self._core.sources.register(Place.model_validate(values_of(request)))
+        done = await self._core.sources.register(Place.model_validate(values_of(request)), brought())
         return message_of(api_pb2.Episode, episode_shown(done.episode))
 
     async def ListEpisodes(self, request: api_pb2.ListEpisodesRequest, _: Context) -> api_pb2.EpisodeList:

@@ -16,6 +16,7 @@ from services.kit.errors import InvalidRequest, NotFound, PermissionDenied, Scre
 from services.orchestrator.access.exposure import is_asked_from_here
 from services.orchestrator.access.gate import CallSeen, Gate
 from services.orchestrator.access.principal import Principal
+from services.orchestrator.access.uploads import BytesBrought
 from services.orchestrator.http_api.problems import problem
 from services.orchestrator.operations import OPERATIONS, Operation
 from services.orchestrator.operations import Scope as Needed
@@ -93,7 +94,8 @@ class AccessControl:
             if found.operation is None and not self._gate.exposure.is_open:
                 raise _NotOffered(found)
             state["caller"] = caller
-            body = _CountedBody(self._gate, caller, headers, receive)
+            state["brought"] = brought = BytesBrought(self._gate.uploads, caller)
+            body = _CountedBody(brought, headers, receive)
             await body.take_announced()
         except _NotOffered as error:
             await problem(error.told, status=error.status, headers=error.headers)(scope, receive, send)
@@ -105,7 +107,7 @@ class AccessControl:
         try:
             await self._app(scope, body.receive, self._remembering(seen, caller, state, send))
         finally:
-            body.end()
+            brought.end()
 
     def _require_from_here(self, scope: Scope, headers: Headers) -> None:
         """Raises `PermissionDenied` for what a stranger's page has a browser ask of an open system."""
@@ -142,36 +144,22 @@ class _NotOffered(Exception):
 
 
 class _CountedBody:
-    """Counts what a caller sends against their allowance: what is announced at once, else as it comes."""
+    """Counts what a caller sends against their allowance."""
 
-    def __init__(self, gate: Gate, caller: Principal, headers: Headers, receive: Receive) -> None:
-        self._uploads = gate.uploads
-        self._caller = caller
+    def __init__(self, brought: BytesBrought, headers: Headers, receive: Receive) -> None:
+        self._brought = brought
         self._receive = receive
         text = headers.get("content-length", "")
         self._announced = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
-        self._sent = 0
-        self._taken = 0
 
     async def take_announced(self) -> None:
         """Raises `RateLimited`."""
-        await self._take(self._announced)
+        await self._brought.announce(self._announced)
 
     async def receive(self) -> Message:
         message = await self._receive()
-        self._sent += len(message.get("body", b""))
-        if self._sent > self._taken:
-            await self._take(self._sent - self._taken)
+        await self._brought.add(len(message.get("body", b"")))
         return message
-
-    def end(self) -> None:
-        if not self._caller.is_anyone:
-            self._uploads.give_back(self._caller.name, self._taken - self._sent)
-
-    async def _take(self, size_bytes: int) -> None:
-        if not self._caller.is_anyone:
-            await self._uploads.take(self._caller.name, size_bytes)
-            self._taken += size_bytes
 
 
 def require_admitted(request: Request) -> None:

@@ -30,6 +30,7 @@ def build(core: Core) -> FastAPI:
         version="1",
         docs_url="/docs",
         redoc_url=None,
+        redirect_slashes=False,  # it would send callers to whatever host and scheme their request names
         generate_unique_id_function=_operation_id,
         dependencies=[Depends(require_admitted)],
         # The framework's own spans hold paths and queries, which name episodes.

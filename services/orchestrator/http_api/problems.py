@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from services.kit.errors import InvalidRequest, RateLimited, ScreenalyticsError, Unauthenticated
+from services.kit.errors import InvalidRequest, NotFound, RateLimited, ScreenalyticsError, Unauthenticated
 from services.orchestrator.http_api.tracing import within_request
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def routing(_: Request, error: HTTPException) -> Response:
+        if error.status_code == NotFound.http_status:
+            return problem(NotFound("there is nothing at this address", hint="GET /docs shows every call"))
         return problem(InvalidRequest(str(error.detail)), status=error.status_code)
 
     # Nobody hears this answer, but it is counted: a caller who goes away is no failure of this system.

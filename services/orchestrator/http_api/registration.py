@@ -51,7 +51,7 @@ async def registered(
     sent = [value for name in _DIGEST_FIELDS for value in request.headers.getlist(name)]
     body = with_digest(request.stream(), sha256_from_fields(sent))
     if content_type.startswith("application/json"):
-        return await sources.register(_place(await _short(body)))
+        return await sources.register(_place(await _short(body)), request.state.brought)
     if content_type.startswith("multipart/form-data"):
         return await _by_form(episodes, content_type, body, ep_id=ep_id, replace=replace)
     return await episodes.register(

@@ -139,6 +139,17 @@ def test_a_cache_that_cannot_be_written_keeps_no_model_from_running(catalog: Cat
     assert session.inputs[0].dtype == "uint8"
 
 
+def test_a_cache_that_cannot_be_written_costs_a_process_one_file_a_model(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").touch()
+    entry, path = catalog.entry("yunet-n"), catalog.path("yunet-n")
+    first = ready_to_run(path, entry, tmp_path / "cache")
+    assert ready_to_run(path, entry, tmp_path / "cache") == first
+    other = entry.model_copy(update={"sha256": "1" * 64})
+    assert ready_to_run(path, other, tmp_path / "cache").parent == first.parent
+
+
 def test_a_model_that_takes_pixels_by_itself_gets_no_head(catalog: Catalog, tmp_path: Path) -> None:
     entry = catalog.entry("yunet-n").model_copy(update={"input_dtype": "uint8"})
     path = catalog.path("yunet-n")

@@ -11,7 +11,7 @@ import pytest
 
 from services.kit import bus
 from services.kit.codec import decode, encode
-from services.kit.errors import AcceleratorUnavailable, ModelUnusable, ScreenalyticsError
+from services.kit.errors import AcceleratorUnavailable, InvalidSettings, ModelUnusable, ScreenalyticsError
 from services.kit.inference.catalog import Catalog
 from services.kit.inference.placement import Provider
 from services.kit.messages import Heartbeat, Task, WorkerState
@@ -166,9 +166,13 @@ async def test_a_worker_that_refuses_to_start_says_why_before_it_ends(
     assert beat.reason
 
 
+@pytest.mark.parametrize("is_link", [False, True])
 async def test_a_worker_says_where_its_models_run_and_cleans_what_a_killed_one_left(
-    parts: Parts, nats_server: EmbeddedNats, tmp_path: Path
+    parts: Parts, nats_server: EmbeddedNats, tmp_path: Path, is_link: bool
 ) -> None:
+    if is_link:
+        (tmp_path / "another disk").mkdir()
+        (tmp_path / "scratch").symlink_to(tmp_path / "another disk")
     left = tmp_path / "scratch" / "01OLD"
     left.mkdir(parents=True)
     heard = await parts.nc.subscribe(bus.ALL_HEARTBEATS)
@@ -187,3 +191,14 @@ async def test_a_worker_says_where_its_models_run_and_cleans_what_a_killed_one_l
     last = decode(Heartbeat, (await heard.next_msg(timeout=5)).data)
     while last.state is not WorkerState.DRAINING:
         last = decode(Heartbeat, (await heard.next_msg(timeout=5)).data)
+
+
+async def test_a_scratch_folder_that_cannot_be_is_told_of(
+    parts: Parts, nats_server: EmbeddedNats, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    chosen = settings(
+        nats_server.url, tmp_path / "store", Provider.CPU, scratch_dir=tmp_path / "file" / "below"
+    )
+    with pytest.raises(InvalidSettings, match="SCRATCH_DIR"):
+        await serve_worker(chosen, Roles("similarity"), Catalog.load(None), asyncio.Event())

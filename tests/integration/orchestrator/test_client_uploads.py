@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from pathlib import Path
 
 import httpx
@@ -40,6 +41,15 @@ async def test_a_video_is_sent_in_parts_with_progress(api: httpx.AsyncClient, vi
 
     assert await asyncio.to_thread(upload) == hashlib.sha256(LARGE).hexdigest()
     assert [n for n, _ in sent] == [min(n, len(LARGE)) for n in range(50_000, len(LARGE) + 50_000, 50_000)]
+
+
+async def test_a_file_that_is_cut_while_it_is_sent_ends_the_upload(api: httpx.AsyncClient, video: Path) -> None:
+    def upload() -> None:
+        with Client(str(api.base_url)) as client:
+            client.upload(video, resumable=True, on_sent=lambda *_: os.truncate(video, 60_000))
+
+    with pytest.raises(OSError, match="ends at 60000 of"):
+        await asyncio.to_thread(upload)
 
 
 async def test_an_upload_goes_on_after_its_connection_broke(api: httpx.AsyncClient, video: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ from services.kit.bus_connection import connect
 from services.kit.codec import encode
 from services.kit.errors import Conflict, NotFound, SystemUnavailable
 from services.kit.messages import Decision, Heartbeat, LogLine, Task, TaskOutcome, WorkerState, now_at
+from services.kit.object_store import ObjectStore
 from services.local.nats import EmbeddedNats
+from services.orchestrator.episodes import Episodes
 from services.orchestrator.eraser import Eraser
 from services.orchestrator.job_request import JobKind
 from services.orchestrator.registry import WorkerRegistry
@@ -23,9 +27,26 @@ from services.orchestrator.results import Verdict
 from services.orchestrator.settings import ErasureSettings
 from tests.erasure_traces import traces_in_database, traces_in_files
 from tests.integration.parts import VIDEO, Parts, refs, result_of, success_of
+from tests.s3_server import BUCKET, S3Server, s3_server
 
 CANARY = "canary-bird"
 CANARIES = (CANARY.encode(), b"show.mp4")
+
+
+@pytest.fixture
+def bucket() -> Iterator[S3Server]:
+    with s3_server() as server:
+        yield server
+
+
+def on_bucket(parts: Parts, bucket: S3Server) -> Parts:
+    store, settings = ObjectStore(f"s3://{BUCKET}/here", options=bucket.options), parts.settings
+    return replace(
+        parts,
+        store=store,
+        episodes=Episodes(parts.database, store, settings.media, settings.disk),
+        eraser=Eraser(parts.nc, parts.database, store, settings.erasure),
+    )
 
 
 @pytest.fixture
@@ -281,3 +302,25 @@ async def test_while_the_store_is_away_the_receipt_waits_and_nothing_is_lost(
     assert await state_of(quick, receipt) == "done"
     assert (await quick.erasures.get(receipt["erasure_id"]))["counts"]["objects"] > 3
     assert [path for path in stored.rglob("*") if path.is_file()] == []
+
+
+async def test_while_a_bucket_fails_the_receipt_waits_and_nothing_is_lost(
+    quick: Parts, bucket: S3Server
+) -> None:
+    remote = on_bucket(quick, bucket)
+    await remote.upload(CANARY)
+    await remote.finished(ep_id=CANARY)
+    bucket.objects["elsewhere/kept"] = b"of somebody else"
+    stored = dict(bucket.objects)
+    receipt = await remote.erasures.erase(CANARY)
+    bucket.outage.set()
+    for _ in range(3):
+        with pytest.raises(SystemUnavailable, match="object store"):
+            await look(remote)
+        assert await state_of(remote, receipt) == "pending"
+    assert bucket.objects == stored
+    bucket.outage.clear()
+    for _ in range(2):
+        await look(remote)
+    assert await state_of(remote, receipt) == "done"
+    assert list(bucket.objects) == ["elsewhere/kept"]

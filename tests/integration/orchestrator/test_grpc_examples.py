@@ -1,4 +1,4 @@
-"""The gRPC examples of docs/api.md do what they say, and its table of statuses is that of the errors."""
+"""The gRPC examples of docs/api.md do what they say."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from services.kit.errors import error_class
 from tests.conftest import REPOSITORY
 from tests.integration.orchestrator.conftest import ServeBoth
 from tests.integration.parts import Parts, until
@@ -100,10 +99,3 @@ async def test_the_python_program_runs(serve_both: ServeBoth, parts: Parts, tmp_
     assert lines[0] == "1 STATE_QUEUED"
     assert lines[-2].endswith("STATE_SUCCEEDED")
     assert "tracks.jsonl" in lines[-1]
-
-
-def test_the_table_of_statuses_is_that_of_the_errors() -> None:
-    table = re.findall(r"^\| `([A-Z_]+)` \| (.+) \|$", PAGE, re.MULTILINE)
-    told = {code: status for status, codes in table for code in re.findall(r"`([a-z-]+)`", codes)}
-    assert len(told) > 10
-    assert {code: error_class(code).grpc_status for code in told} == told

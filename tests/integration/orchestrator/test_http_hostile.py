@@ -93,6 +93,20 @@ async def test_wrong_content_types_and_methods(api: httpx.AsyncClient) -> None:
         assert_blames_the_request(await api.request(method, path), (method, path))
 
 
+async def test_a_slash_too_many_leads_nowhere_else(api: httpx.AsyncClient) -> None:
+    """A redirect would go to the host and scheme that the request names, and take a body along."""
+    for method, path in (
+        ("GET", "/v1/jobs/"),
+        ("POST", "/v1/episodes/"),
+        ("GET", "//v1/jobs"),
+        ("GET", "/docs/"),
+    ):
+        answer = await api.request(method, path, content=VIDEO if method == "POST" else b"")
+        assert_blames_the_request(answer, path)
+        assert answer.status_code == 404
+        assert "location" not in answer.headers
+
+
 async def test_hostile_uploads(api: httpx.AsyncClient, parts: Parts) -> None:
     cases: list[tuple[dict[str, Any], bytes]] = [
         ({"ep_id": name}, VIDEO) for name in ("a/b", "../x", "A", "a\x00", "a\n", "x" * 129, "")

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from services.kit.errors import Conflict, InvalidMedia, InvalidRequest, NotFound, SystemUnavailable
@@ -163,3 +164,17 @@ async def test_a_path_of_the_server_is_taken_only_where_the_setting_allows_it(
 async def test_an_episode_that_is_not_there_is_not_found(parts: Parts) -> None:
     with pytest.raises(NotFound):
         await parts.episodes.get("nobody")
+
+
+async def test_while_the_store_is_away_an_upload_is_a_503_and_leaves_nothing(
+    api: httpx.AsyncClient, parts: Parts, tmp_path: Path
+) -> None:
+    (tmp_path / "store").rename(tmp_path / "away")
+    refused = await api.post("/v1/episodes", files={"file": ("show.mp4", VIDEO)}, data={"ep_id": "show"})
+    assert (refused.status_code, refused.json()["code"]) == (503, "system-unavailable")
+    assert str(tmp_path) not in refused.text
+    assert not (tmp_path / "store").exists()
+    (tmp_path / "away").rename(tmp_path / "store")
+    assert await parts.rows("SELECT 1 FROM episodes") == []
+    done = await api.post("/v1/episodes", files={"file": ("show.mp4", VIDEO)}, data={"ep_id": "show"})
+    assert done.status_code == 201

@@ -205,6 +205,34 @@ async def test_a_receiver_that_is_gone_is_told_nothing_more_until_it_is_enabled(
     assert (await api.post("/v1/webhooks/nobody:enable")).status_code == 404
 
 
+async def test_what_was_due_when_a_webhook_was_disabled_is_told_once_it_is_enabled(
+    api: httpx.AsyncClient, parts: Parts, receiver: Receiver
+) -> None:
+    may_answer = asyncio.Event()
+
+    async def gone(writer: asyncio.StreamWriter) -> None:
+        await may_answer.wait()
+        writer.write(answer(410))
+
+    receiver.answers = [gone, answer(204)]
+    webhook = await create(api, receiver.url, "screenalytics.episode.registered")
+    await parts.upload("first")
+    await receiver.has(1)
+    await parts.upload("second", content=VIDEO + b"more")
+    may_answer.set()
+    path = f"/v1/webhooks/{webhook['webhook_id']}"
+
+    async def is_disabled() -> bool:
+        return (await api.get(path)).json()["disabled_at"] is not None
+
+    await until(is_disabled)
+    assert [d["state"] for d in await deliveries(api, webhook)] == ["pending", "dead"]
+    assert (await api.post(f"{path}:enable")).status_code == 200
+    await receiver.has(2)
+    assert receiver.events[-1]["data"]["ep_id"] == "second"
+    await settled(api, webhook, "delivered")
+
+
 async def test_a_rotated_secret_signs_beside_the_older_one(
     api: httpx.AsyncClient, parts: Parts, receiver: Receiver
 ) -> None:

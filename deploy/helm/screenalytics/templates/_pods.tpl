@@ -60,6 +60,32 @@ SCREENALYTICS_{{ index . 0 | upper }}__{{ index . 1 | upper }}
       {{- end }}
 {{- end -}}
 
+{{/* For whoever connects. */}}
+{{- define "screenalytics.postgresTlsEnv" -}}
+{{- if .Values.postgres.caConfigMap }}
+# Defaults of libpq: what the connection string says itself wins.
+- name: PGSSLMODE
+  value: verify-full
+- name: PGSSLROOTCERT
+  value: /postgres-ca/{{ .Values.postgres.caKey }}
+{{- end }}
+{{- end -}}
+
+{{- define "screenalytics.postgresMount" -}}
+{{- if .Values.postgres.caConfigMap }}
+- name: postgres-ca
+  mountPath: /postgres-ca
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "screenalytics.postgresVolume" -}}
+{{- with .Values.postgres.caConfigMap }}
+- name: postgres-ca
+  configMap: {name: {{ . }}}
+{{- end }}
+{{- end -}}
+
 {{/* How a role connects to NATS: `dict "root" $ "role" "orchestrator"`, or the stage of a worker. */}}
 {{- define "screenalytics.natsEnv" -}}
 {{- $role := .role -}}
@@ -78,6 +104,12 @@ SCREENALYTICS_{{ index . 0 | upper }}__{{ index . 1 | upper }}
 - name: SCREENALYTICS_NATS__TLS_CA_FILE
   value: /nats-ca/{{ .Values.nats.caKey }}
 {{- end }}
+{{- if .Values.nats.clientTlsSecret }}
+- name: SCREENALYTICS_NATS__TLS_CERT_FILE
+  value: /nats-tls/tls.crt
+- name: SCREENALYTICS_NATS__TLS_KEY_FILE
+  value: /nats-tls/tls.key
+{{- end }}
 {{- with .Values.nats.rolesSecret }}
 - name: SCREENALYTICS_NATS__USER
   value: {{ $role }}
@@ -94,12 +126,21 @@ SCREENALYTICS_{{ index . 0 | upper }}__{{ index . 1 | upper }}
   mountPath: /nats-ca
   readOnly: true
 {{- end }}
+{{- if .Values.nats.clientTlsSecret }}
+- name: nats-tls
+  mountPath: /nats-tls
+  readOnly: true
+{{- end }}
 {{- end -}}
 
 {{- define "screenalytics.natsVolume" -}}
 {{- with .Values.nats.caConfigMap }}
 - name: nats-ca
   configMap: {name: {{ . }}}
+{{- end }}
+{{- with .Values.nats.clientTlsSecret }}
+- name: nats-tls
+  secret: {secretName: {{ . }}, defaultMode: 0440}
 {{- end }}
 {{- end -}}
 
@@ -265,6 +306,7 @@ command: [python, -m, services.orchestrator.migrate]
 env:
   {{- include "screenalytics.logEnv" . | nindent 2 }}
   {{- include "screenalytics.postgresEnv" . | nindent 2 }}
+  {{- include "screenalytics.postgresTlsEnv" . | nindent 2 }}
   - name: SCREENALYTICS_STORE__URL
     value: {{ include "screenalytics.storeUrl" . | quote }}
 {{ include "screenalytics.containerSecurity" . }}
@@ -272,4 +314,5 @@ resources:
   {{- toYaml .Values.migrations.resources | nindent 2 }}
 volumeMounts:
   - {name: tmp, mountPath: /tmp}
+  {{- include "screenalytics.postgresMount" . | nindent 2 }}
 {{- end -}}

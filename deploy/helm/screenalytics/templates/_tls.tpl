@@ -1,7 +1,13 @@
-{{/* TLS of the API's own listeners: what serves it, and what those who call it inside of the cluster check. */}}
+{{/* TLS of our own listeners: what serves it, and what those who call inside of the cluster check. `.Values.orchestrator.tls`
+is of the API, `.Values.workerTls` of what probes and Prometheus ask of workers. */}}
+
+{{/* Of `tls`. */}}
+{{- define "screenalytics.scheme" -}}
+{{- .existingSecret | empty | ternary "http" "https" -}}
+{{- end -}}
 
 {{- define "screenalytics.apiScheme" -}}
-{{- .Values.orchestrator.tls.existingSecret | empty | ternary "http" "https" -}}
+{{- include "screenalytics.scheme" .Values.orchestrator.tls -}}
 {{- end -}}
 
 {{/* A name in the certificate. */}}
@@ -9,59 +15,59 @@
 {{- default (printf "%s-orchestrator.%s.svc" (include "screenalytics.fullname" .) .Release.Namespace) .Values.orchestrator.tls.serverName -}}
 {{- end -}}
 
-{{- define "screenalytics.apiTlsEnv" -}}
-{{- with .Values.orchestrator.tls }}
-{{- if .existingSecret }}
-{{- range $group := list "http" "grpc" }}
+{{- define "screenalytics.workerServerName" -}}
+{{- default (printf "%s-workers.%s.svc" (include "screenalytics.fullname" .) .Release.Namespace) .Values.workerTls.serverName -}}
+{{- end -}}
+
+{{/* `dict "tls" TLS "groups" (list "http")`. */}}
+{{- define "screenalytics.tlsEnv" -}}
+{{- if .tls.existingSecret }}
+{{- range $group := .groups }}
 - name: {{ include "screenalytics.settingName" (list $group "tls_cert_file") }}
-  value: /api-tls/tls.crt
+  value: /listener-tls/tls.crt
 - name: {{ include "screenalytics.settingName" (list $group "tls_key_file") }}
-  value: /api-tls/tls.key
+  value: /listener-tls/tls.key
 {{- end }}
-{{- if .grpcClientCaConfigMap }}
+{{- end }}
+{{- if .tls.grpcClientCaConfigMap }}
 - name: SCREENALYTICS_GRPC__TLS_CLIENT_CA_FILE
-  value: /api-client-ca/ca.crt
-{{- end }}
-{{- end }}
+  value: /client-ca/ca.crt
 {{- end }}
 {{- end -}}
 
-{{- define "screenalytics.apiTlsMount" -}}
-{{- with .Values.orchestrator.tls }}
+{{- define "screenalytics.tlsMount" -}}
 {{- if .existingSecret }}
-- name: api-tls
-  mountPath: /api-tls
+- name: listener-tls
+  mountPath: /listener-tls
   readOnly: true
 {{- end }}
 {{- if .grpcClientCaConfigMap }}
-- name: api-client-ca
-  mountPath: /api-client-ca
+- name: client-ca
+  mountPath: /client-ca
   readOnly: true
 {{- end }}
+{{- end -}}
+
+{{- define "screenalytics.tlsVolume" -}}
+{{- with .existingSecret }}
+- name: listener-tls
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- with .grpcClientCaConfigMap }}
+- name: client-ca
+  configMap: {name: {{ . }}}
 {{- end }}
 {{- end -}}
 
-{{- define "screenalytics.apiTlsVolume" -}}
-{{- with .Values.orchestrator.tls }}
-{{- if .existingSecret }}
-- name: api-tls
-  secret: {secretName: {{ .existingSecret }}, defaultMode: 0440}
-{{- end }}
-{{- if .grpcClientCaConfigMap }}
-- name: api-client-ca
-  configMap: {name: {{ .grpcClientCaConfigMap }}}
-{{- end }}
-{{- end }}
-{{- end -}}
-
-{{/* What a PodMonitor checks of the orchestrator's certificate. */}}
-{{- define "screenalytics.apiScrapeTls" -}}
+{{/* How a PodMonitor scrapes a listener: `dict "tls" TLS "serverName" NAME`. */}}
+{{- define "screenalytics.scrapeTls" -}}
+{{- if .tls.existingSecret }}
+scheme: https
 tlsConfig:
-  serverName: {{ include "screenalytics.apiServerName" . }}
-  {{- with .Values.orchestrator.tls }}
-  {{- if .caConfigMap }}
+  serverName: {{ .serverName }}
+  {{- with .tls.caConfigMap }}
   ca:
-    configMap: {name: {{ .caConfigMap }}, key: {{ .caKey }}}
+    configMap: {name: {{ . }}, key: {{ $.tls.caKey }}}
   {{- end }}
-  {{- end }}
+{{- end }}
 {{- end -}}

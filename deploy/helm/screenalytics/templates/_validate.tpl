@@ -172,6 +172,16 @@
 {{- if and (not $tls.existingSecret) (or $tls.serverName $tls.caConfigMap $tls.grpcClientCaConfigMap) -}}
 {{- fail "orchestrator.tls says how its certificate is checked and names none: set orchestrator.tls.existingSecret." -}}
 {{- end -}}
+{{- $ofWorkers := .Values.workerTls -}}
+{{- if and (not $ofWorkers.existingSecret) (or $ofWorkers.serverName $ofWorkers.caConfigMap) -}}
+{{- fail "workerTls says how its certificate is checked and names none: set workerTls.existingSecret." -}}
+{{- end -}}
+{{- if and $tls.existingSecret (eq $tls.existingSecret $ofWorkers.existingSecret) -}}
+{{- fail "orchestrator.tls and workerTls name one Secret: every worker could pass for the API. Give workers a certificate of their own." -}}
+{{- end -}}
+{{- if eq (int .Values.orchestrator.service.port) (int .Values.orchestrator.service.grpcPort) -}}
+{{- fail "orchestrator.service.port and grpcPort are equal: a Service needs two ports." -}}
+{{- end -}}
 {{- if and $tls.caConfigMap .Values.gateway.enabled (ne $tls.caKey "ca.crt") -}}
 {{- fail "A Gateway reads the authority of the API's certificate from the key ca.crt: set orchestrator.tls.caKey to ca.crt." -}}
 {{- end -}}
@@ -183,6 +193,7 @@
 {{/* What a default deny would cut off in silence. */}}
 {{- define "screenalytics.validatePolicies" -}}
 {{- if .Values.networkPolicy.enabled -}}
+{{- include "screenalytics.validateEgress" . -}}
 {{- if and (or .Values.ingress.enabled .Values.gateway.enabled) (not .Values.networkPolicy.apiFrom) -}}
 {{- fail "The network policies would keep the ingress out: name its pods in networkPolicy.apiFrom." -}}
 {{- end -}}
@@ -192,5 +203,24 @@
 {{- if and .Values.keda.enabled .Values.trial.nats.enabled (not .Values.networkPolicy.kedaFrom) -}}
 {{- fail "The network policies would keep KEDA out of the trial NATS: name its pods in networkPolicy.kedaFrom." -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "screenalytics.validateEgress" -}}
+{{- $policy := .Values.networkPolicy -}}
+{{- with .Values.traces.endpoint -}}
+{{- $port := regexFind "[0-9]+$" . -}}
+{{- if not (has $port (toStrings $policy.otlp.ports)) -}}
+{{- fail (printf "The network policies would cut off %s: add %s to networkPolicy.otlp.ports." . $port) -}}
+{{- end -}}
+{{- end -}}
+{{- $settings := .Values.orchestrator.settings -}}
+{{- range dig "outbound" "ports" list $settings -}}
+{{- if not (has (toString .) (toStrings $policy.outbound.ports)) -}}
+{{- fail (printf "The network policies would cut off port %v of orchestrator.settings.outbound.ports: add it to networkPolicy.outbound.ports." .) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (dig "oidc" "jwks_url" "" $settings) (not $policy.outbound.ports) -}}
+{{- fail "The network policies would cut off the issuer of orchestrator.settings.oidc.jwks_url: add its port to networkPolicy.outbound.ports." -}}
 {{- end -}}
 {{- end -}}

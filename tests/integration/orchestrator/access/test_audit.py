@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 
 from services.orchestrator.operations import Scope
+from services.orchestrator.paging import PageRequest, page_of
 from tests.integration.orchestrator.access.conftest import Issuer, Keys, bearer
 from tests.integration.parts import VIDEO, Parts, until
 
@@ -83,6 +85,18 @@ async def test_the_log_is_read_page_by_page_and_by_who_and_what(secured: httpx.A
     assert len(await entries(secured, admin, resource=seen[0])) == 1
     assert await entries(secured, admin, who="key:nobody") == []
     assert len(await entries(secured, admin, operation="create_key")) == 5
+
+
+@pytest.mark.parametrize("position", ["no number", "9" * 40, "-1", ""])
+async def test_a_page_token_that_was_made_up_is_the_callers_fault(
+    secured: httpx.AsyncClient, keys: Keys, position: str
+) -> None:
+    query = {"who": None, "operation": None, "resource": None}
+    made_up = page_of([position] * 2, PageRequest(1), query, lambda item: (item,)).next_page_token
+    refused = await secured.get(
+        "/v1/audit", params={"page_token": made_up}, headers=await keys.headers(Scope.ADMIN)
+    )
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid-page-token")
 
 
 async def test_entries_go_when_their_time_is_over(parts: Parts, keys: Keys, secured: httpx.AsyncClient) -> None:

@@ -163,6 +163,10 @@ async def test_the_command_makes_lists_rotates_and_revokes_keys(secured: httpx.A
     listed = await told("list")
     assert str(key["key_id"]) in str(listed)
     assert str(new["key"]) not in str(listed)
+    for days in ("nan", "1e12"):
+        never = ("create", "--name", "ci", "--scope", "read", "--expires-in-days", days)
+        done = await asyncio.to_thread(command, secured, admin, *never)
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     refused = await asyncio.to_thread(command, secured, str(new["key"]), "list")
     assert refused.returncode == 2
     assert "not valid" in refused.stderr

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
+import pytest
 
 from services.kit.errors import RateLimited
 from services.orchestrator.access.exposure import AccessMode
 from services.orchestrator.access.uploads import UploadAllowance
 from services.orchestrator.operations import Scope
-from services.orchestrator.settings import AccessSettings
+from services.orchestrator.settings import AccessSettings, SourcesSettings
 from tests.integration.orchestrator.access.conftest import Keys, bearer
-from tests.integration.orchestrator.conftest import Serve
+from tests.integration.orchestrator.conftest import Serve, ServeBoth
+from tests.integration.orchestrator.grpc_client import Rpcs, fault_of
 from tests.integration.parts import VIDEO, Parts
+from tests.integration.remote import Authority, Request, answer, serving
 
 
 async def test_too_many_calls_are_refused_for_a_while_and_for_one_caller_alone(
@@ -82,3 +86,45 @@ async def allowance_left(allowance: UploadAllowance) -> int:
         except RateLimited:
             return left
         left += 100
+
+
+@pytest.mark.parametrize("tells_its_size", [True, False])
+async def test_what_the_system_fetches_for_a_caller_counts_as_if_they_had_sent_it(
+    serve_both: ServeBoth, keys: Keys, parts: Parts, tmp_path: Path, tells_its_size: bool
+) -> None:
+    authority = Authority(tmp_path)
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    (shelf / "show.mp4").write_bytes(VIDEO)
+
+    def video(_: Request) -> bytes:
+        if tells_its_size:
+            return answer(body=VIDEO)
+        return b"HTTP/1.1 200 x\r\nConnection: close\r\n\r\n" + VIDEO
+
+    async with serving(video, authority.server("127.0.0.1")) as site:
+        groups = {
+            "access": AccessSettings(mode=AccessMode.REQUIRED, upload_bytes_per_day=len(VIDEO) + 1000),
+            "outbound": authority.settings(site.port, allow_networks=("127.0.0.1/32",)),
+            "sources": SourcesSettings(prefixes={shelf.as_uri(): {}}),
+        }
+        of_web, of_store = f"https://127.0.0.1:{site.port}/show.mp4", f"{shelf.as_uri()}/show.mp4"
+        async with serve_both(groups=groups) as both:
+            for uri, other in ((of_web, of_store), (of_store, of_web)):
+                token = await keys.text(Scope.SUBMIT)
+                rpc = Rpcs(both.grpc, metadata=[("authorization", f"Bearer {token}")])
+                first = {"source_uri": uri, "ep_id": "first", "replace": True}
+                made = await both.http.post("/v1/episodes", json=first, headers=bearer(token))
+                assert made.is_success, made.text
+                for place in (uri, other):
+                    second = {"source_uri": place, "ep_id": "second"}
+                    refused = await both.http.post("/v1/episodes", json=second, headers=bearer(token))
+                    assert (refused.status_code, refused.json()["code"]) == (429, "rate-limited")
+                    status, reason, _ = await fault_of(rpc("RegisterEpisode", **second))
+                    assert (status, reason) == ("RESOURCE_EXHAUSTED", "rate-limited")
+            rpc = Rpcs(both.grpc, metadata=[("authorization", f"Bearer {await keys.text(Scope.SUBMIT)}")])
+            await rpc("RegisterEpisode", source_uri=of_store, ep_id="third")
+            status, reason, _ = await fault_of(rpc("RegisterEpisode", source_uri=of_store, ep_id="fourth"))
+            assert (status, reason) == ("RESOURCE_EXHAUSTED", "rate-limited")
+    rows = await parts.rows("SELECT ep_id FROM episodes ORDER BY ep_id")
+    assert [row["ep_id"] for row in rows] == ["first", "third"]

@@ -69,9 +69,11 @@ async def test_what_stands_in_no_table_is_not_there_and_tells_strangers_nothing(
     known = await keys.headers(*Scope)
     for path in ("/", "/v1", "/v1/nothing", "/v1/jobs/", "/docs/", "//v1/jobs", "/v1/episodes/a/b/c"):
         assert (await secured.get(path)).status_code == 401, path
-        assert (await secured.get(path, headers=known)).status_code == 404, path
+        absent = await secured.get(path, headers=known)
+        assert (absent.status_code, absent.json()["code"]) == (404, "not-found"), path
     answer = await secured.delete("/v1/jobs", headers=known)
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    assert answer.json()["code"] == "invalid-request"
     assert (await secured.delete("/v1/jobs")).status_code == 401
 
 
