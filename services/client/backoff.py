@@ -16,11 +16,11 @@ class Backoff:
         self._deadline = time.monotonic() + budget_s
         self._next_s = _FIRST_S
 
-    def pause(self) -> bool:
-        """Wait before the next try; False, without waiting, when the budget is used up."""
+    def pause(self, *, at_least_s: float = 0.0) -> bool:
+        """Wait before the next try; False, without waiting, when the budget does not reach for that."""
         left_s = self._deadline - time.monotonic()
-        if left_s <= 0:
+        if left_s <= at_least_s:
             return False
-        time.sleep(min(left_s, self._next_s * random.uniform(0.5, 1.0)))
+        time.sleep(min(left_s, at_least_s + self._next_s * random.uniform(0.5, 1.0)))
         self._next_s = min(self._next_s * 2, _LONGEST_S)
         return True

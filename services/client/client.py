@@ -18,7 +18,8 @@ class Client(EpisodeCalls, JobCalls):
     """A session with the API at `base_url`.
 
     `timeout_s` bounds each wait for the server. A server that refuses connections, or answers 502 to 504, is
-    tried again for `retry_for_s` before `ApiUnavailable` is raised. `user_agent` names the submitter of jobs.
+    tried again for `retry_for_s` before `ApiUnavailable` is raised; one that answers 429 is called again when
+    it wants that, if it is within that time. `user_agent` names the submitter of jobs.
     `token` is sent as a bearer's; `ca_file` holds the authorities (PEM) to trust instead of the usual ones.
     Methods raise `ApiError`, `ApiUnavailable` and `UnexpectedAnswer`, the constructor `InvalidAddress` and
     `InvalidCredentials`. Lists are read page by page, as far as they are iterated.

@@ -28,6 +28,7 @@ from services.client.errors import (
 
 # A proxy answers 502 and 504 while the server behind it restarts.
 _TRY_AGAIN = frozenset({502, 503, 504})
+TOO_MANY_CALLS = 429
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 OnSent = Callable[[int, int], None]
@@ -94,7 +95,10 @@ class Transport:
         self._http.close()
 
     def call(self, call: Call) -> Answer:
-        """Any answer but 502 to 504, errors included. Raises `ApiUnavailable`."""
+        """Any answer but 502 to 504, errors included. Raises `ApiUnavailable`.
+
+        A 429 is answered only where the server wants a longer wait than there is time for.
+        """
         return self._retrying(lambda: self._read(call))
 
     @contextmanager
@@ -121,6 +125,10 @@ class Transport:
             except httpx.RequestError as error:
                 reason = _reason(error)
             else:
+                if response.status_code == TOO_MANY_CALLS and backoff.pause(
+                    at_least_s=_retry_after_s(response)
+                ):
+                    continue
                 if response.status_code not in _TRY_AGAIN:
                     return Answer(response)
                 reason = _reason_of_status(response)
@@ -200,6 +208,12 @@ def _reason(error: httpx.RequestError) -> str:
 def _reason_of_status(response: httpx.Response) -> str:
     error = error_of(response)
     return f"{response.status_code} {error}"
+
+
+def _retry_after_s(response: httpx.Response) -> float:
+    """0 where the server does not say it in seconds."""
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdecimal() else 0.0
 
 
 def _is_loopback(base_url: str) -> bool:

@@ -11,7 +11,7 @@ from services.client.backoff import Backoff
 from services.client.errors import ApiError, UnexpectedAnswer
 from services.client.events import END, JobEvent, StageProgress, event_of
 from services.client.records import Job
-from services.client.transport import Call, Transport
+from services.client.transport import TOO_MANY_CALLS, Call, Transport
 
 # The server sends a comment well within this time when there is nothing to tell.
 _SILENCE_S = 30.0
@@ -56,8 +56,9 @@ class JobWatch:
         except (httpx.RequestError, SSEError):
             return
         except (ApiError, UnexpectedAnswer) as error:
-            # Answers of a server that is starting, or of the proxy before it; the job itself is asked next.
-            if isinstance(error, ApiError) and error.status < 500:
+            # Of a server that is starting or wants a slower caller, or of the proxy before it; the job itself
+            # is asked next, with patience.
+            if isinstance(error, ApiError) and error.status < 500 and error.status != TOO_MANY_CALLS:
                 raise
 
     def _new_events(self, response: httpx.Response) -> Iterator[JobEvent]:

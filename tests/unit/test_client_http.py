@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -173,6 +174,34 @@ def test_a_lasting_503_becomes_unavailable_with_the_servers_reason(api: Scripted
     api.on("GET", "/v1/workers", lambda: problem(503, "system-unavailable", "no database"))
     with Client(client.base_url, retry_for_s=0.0) as hasty, pytest.raises(ApiUnavailable, match="no database"):
         hasty.workers()
+
+
+def too_many_calls(retry_after_s: int) -> JSONResponse:
+    refused = problem(429, "rate-limited", "too many calls")
+    refused.headers["Retry-After"] = str(retry_after_s)
+    return refused
+
+
+def test_a_429_is_tried_again_once_the_server_wants_that(api: ScriptedApi, client: Client) -> None:
+    api.on("GET", "/v1/jobs/j1", lambda: too_many_calls(1), JOB)
+    begun_s = monotonic()
+    assert client.job("j1").job_id == "j1"
+    assert monotonic() - begun_s >= 1.0
+    assert len(api.requests) == 2
+
+
+def test_a_429_for_longer_than_the_retry_time_is_an_error_at_once(api: ScriptedApi, client: Client) -> None:
+    api.on("GET", "/v1/jobs/j1", lambda: too_many_calls(86_400))
+    with pytest.raises(ApiError) as caught:
+        client.job("j1")
+    assert (caught.value.code, caught.value.status) == ("rate-limited", 429)
+    assert len(api.requests) == 1
+
+
+def test_a_watch_goes_on_after_a_429(api: ScriptedApi, client: Client) -> None:
+    api.on("GET", "/v1/jobs/j1/events", lambda: too_many_calls(0), sse(state(1, "succeeded"), ("end", {})))
+    api.on("GET", "/v1/jobs/j1", JOB)
+    assert [event.seq for event in client.watch("j1") if isinstance(event, StateChange)] == [1]
 
 
 def test_a_problem_keeps_its_code_hint_and_extra_members(api: ScriptedApi, client: Client) -> None:

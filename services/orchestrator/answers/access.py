@@ -34,7 +34,7 @@ class ApiKeyList(BaseModel):
 
 
 class AuditEntry(BaseModel):
-    """`resource`: kind and keyed hash of its name. `outcome`: `ok`, or the code of the problem."""
+    """`resource`: kind and keyed hash of its name. `outcome`: `ok`, `cancelled`, or the code of the problem."""
 
     at: Time
     who: str

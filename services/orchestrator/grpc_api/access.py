@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -21,6 +22,7 @@ from services.orchestrator.grpc_api.errors import code_of, message_of, trailers_
 from services.orchestrator.grpc_api.guard import OURS, Context, Handler
 from services.orchestrator.operations import OPERATIONS, Operation, Scope
 
+_CANCELLED = "cancelled"  # the outcome of a call that nobody waits for any longer
 _HEALTH = "/grpc.health."
 _DESCRIPTION = Operation("describe", "GET /grpc.reflection", Scope.READ)
 _BY_METHOD = {operation.grpc_name: operation for operation in OPERATIONS if not operation.rest_only}
@@ -124,6 +126,9 @@ class AccessControl(grpc.aio.ServerInterceptor):
                 account.end()
         except ScreenalyticsError as error:
             await self._gate.remember(seen, known, error.code)
+            raise
+        except asyncio.CancelledError:  # of the client or by the deadline, and what was asked for may be done
+            await self._gate.remember(seen, known, _CANCELLED)
             raise
         except Exception:  # raised again for the guard; what was tried is remembered whatever became of it
             await self._gate.remember(seen, known, ScreenalyticsError.code)

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from services.kit.errors import InvalidRequest, NotFound, RateLimited, ScreenalyticsError, Unauthenticated
 from services.orchestrator.http_api.tracing import within_request
@@ -68,6 +69,11 @@ def install(app: FastAPI) -> None:
         if error.status_code == NotFound.http_status:
             return problem(NotFound("there is nothing at this address", hint="GET /docs shows every call"))
         return problem(InvalidRequest(str(error.detail)), status=error.status_code)
+
+    # Nobody hears this answer, but it is counted: a caller who goes away is no failure of this system.
+    @app.exception_handler(ClientDisconnect)
+    async def cut_off(request: Request, _: ClientDisconnect) -> Response:
+        return await foreseen(request, InvalidRequest("the caller went away before the request was whole"))
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> Response:

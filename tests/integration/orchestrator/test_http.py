@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from services.kit import bus
 from services.kit.codec import encode
@@ -87,6 +88,28 @@ async def test_an_upload_that_is_cut_off_leaves_nothing(api: httpx.AsyncClient, 
     await until(holds_nothing)
     assert reader is not None
     assert (await api.get("/v1/episodes/cut")).status_code == 404
+
+
+async def test_a_caller_who_goes_away_is_no_failure_of_the_system(
+    api: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answered(status: str) -> float:
+        labels = {"method": "PUT", "status": status}
+        return REGISTRY.get_sample_value("screenalytics_http_requests_total", labels) or 0.0
+
+    async def is_counted() -> bool:
+        return answered("4xx") + answered("5xx") > sum(before)
+
+    before = (answered("4xx"), answered("5xx"))
+    assert api.base_url.port is not None
+    _, writer = await asyncio.open_connection("127.0.0.1", api.base_url.port)
+    path = "/v1/episodes/cut/imports/faces.jsonl?modified_at=2026-01-01T00:00:00Z"
+    writer.write(f"PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000\r\n\r\n{{".encode())
+    await writer.drain()
+    writer.close()
+    await until(is_counted)
+    assert (answered("4xx"), answered("5xx")) == (before[0] + 1, before[1])
+    assert "unforeseen" not in caplog.text
 
 
 async def test_episodes_are_listed_page_by_page(api: httpx.AsyncClient) -> None:

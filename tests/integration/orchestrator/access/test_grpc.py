@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import grpc
+import psycopg
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -150,3 +151,22 @@ async def test_too_many_calls_are_refused_for_a_while(serve_both: ServeBoth, key
         path = "/screenalytics.v1.Jobs/ListJobs"
         found = [await code(both.grpc, path, sent, is_stream=False) for _ in range(2)]
         assert found == [grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED]
+
+
+async def test_a_change_that_its_caller_gave_up_is_in_the_audit_log(
+    secured: Served, keys: Keys, parts: Parts
+) -> None:
+    job_id = await parts.submitted()
+    sent = metadata(await keys.headers(Scope.SUBMIT))
+    async with await psycopg.AsyncConnection.connect(parts.database.dsn) as locking:
+        await locking.execute("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(grpc.aio.AioRpcError) as late:
+            await Rpcs(secured.grpc, metadata=sent, timeout=0.3)("CancelJob", job_id=job_id)
+        await locking.rollback()
+    assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+    async def remembered() -> list[tuple[str, str]]:
+        rows = await parts.rows("SELECT operation, outcome FROM audit_log")
+        return [(row["operation"], row["outcome"]) for row in rows]
+
+    assert await until(remembered) == [("cancel_job", "cancelled")]
