@@ -107,6 +107,20 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
         uploads = Uploads(database, store, feed, settings.uploads, settings.media, settings.disk)
         registry = WorkerRegistry(nc, database)
         readiness = Readiness(nc, database)
+        core = core_of(
+            settings,
+            database,
+            store,
+            catalog,
+            episodes=episodes,
+            uploads=uploads,
+            outbound=outbound,
+            erasures=erasures,
+            feed=feed,
+            registry=registry,
+            readiness=readiness,
+        )
+        http_server = _server(http_api.build(core), settings)  # the last that judges settings
         reaper = Reaper(nc, database, settings.jobs)
         await reaper.ensure_streams()
         progress = ProgressBoard(nc, database, feed)
@@ -131,22 +145,8 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             assembler.run(),
             UploadCollector(database, uploads).run(),
             StaleGauge(database, catalog).run(),
+            core.audit.run(),
         ]
-        core = core_of(
-            settings,
-            database,
-            store,
-            catalog,
-            episodes=episodes,
-            uploads=uploads,
-            outbound=outbound,
-            erasures=erasures,
-            feed=feed,
-            registry=registry,
-            readiness=readiness,
-        )
-        agents.append(core.audit.run())
-        http_server = _server(http_api.build(core), settings)
         try:
             await _run_until(stop, agents, http_server, GrpcServer(core, settings.grpc), readiness)
         finally:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 
 import httpx
 import pytest
 
 from services.kit.errors import InvalidSettings
+from services.kit.settings import NatsSettings
+from services.local.nats import EmbeddedNats
 from services.orchestrator.access.exposure import AccessMode
 from services.orchestrator.app import serve
 from services.orchestrator.settings import AccessSettings, HttpSettings
+from tests.integration.orchestrator.access.conftest import Issuer
 from tests.integration.orchestrator.conftest import Serve
 from tests.integration.parts import VIDEO, Parts
 
@@ -47,6 +52,18 @@ async def test_open_access_elsewhere_is_refused_at_start(parts: Parts, host: str
     with pytest.raises(InvalidSettings, match="open") as refused:
         await serve(settings, asyncio.Event())
     assert "ALLOW_ANYONE_WHO_CAN_CONNECT" in refused.value.hint
+
+
+async def test_an_issuer_that_cannot_be_trusted_is_refused_before_any_agent_begins(
+    parts: Parts, nats_server: EmbeddedNats, issuer: Issuer
+) -> None:
+    groups = {"nats": NatsSettings(url=nats_server.url), "oidc": issuer.settings(audience="")}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with pytest.raises(InvalidSettings, match="AUDIENCE"):
+            await serve(parts.settings.model_copy(update=groups), asyncio.Event())
+        gc.collect()
+    assert [str(one.message) for one in told if "never awaited" in str(one.message)] == []
 
 
 async def test_the_probes_answer_everybody_where_keys_are_required(secured: httpx.AsyncClient) -> None:
