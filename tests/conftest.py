@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ REQUIRE_ALL = os.environ.get("SCREENALYTICS_TEST__REQUIRE_ALL") == "1"
 # Tests fork to start processes, some with a gRPC server beside: its handlers of forks, which a child that only
 # executes another program does not need, can abort that child. Read when gRPC is first used.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+
+# What a shell starts in the background ignores this signal, and so would every process that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def skip_or_fail(missing: str) -> None:

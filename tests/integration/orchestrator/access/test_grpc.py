@@ -97,6 +97,13 @@ async def test_health_is_for_everybody_and_the_description_for_readers(secured: 
     assert (await stub.Check(health_pb2.HealthCheckRequest())).status == health_pb2.HealthCheckResponse.SERVING
 
     async def listed(sent: Metadata) -> grpc.StatusCode:
+        # A client that is refused while it still sends may see that fail instead of why.
+        codes = [await asked(sent)]
+        while codes[-1] is grpc.StatusCode.INTERNAL and len(codes) < 5:
+            codes.append(await asked(sent))
+        return codes[-1]
+
+    async def asked(sent: Metadata) -> grpc.StatusCode:
         reflect = reflection_pb2_grpc.ServerReflectionStub(secured.grpc)
         request = reflection_pb2.ServerReflectionRequest(list_services="")
         try:
