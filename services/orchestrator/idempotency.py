@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.kit.errors import IdempotencyKeyReused, InvalidRequest
+from services.orchestrator.access.principal import Principal
 from services.orchestrator.database import Transaction
 
 _KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
@@ -25,14 +26,17 @@ class Origin:
     resume_of: str | None = None
 
 
-def checked_key(text: str | None) -> str | None:
-    """The key of a header, with the quotes of a structured field or without. Raises `InvalidRequest`."""
+def key_of(caller: Principal, text: str | None) -> str | None:
+    """The key of a header, with the quotes of a structured field or without. Raises `InvalidRequest`.
+
+    Each caller has keys of their own: two that count from 1 must not be given each other's jobs.
+    """
     if text is None:
         return None
     key = text[1:-1] if len(text) > 2 and text[0] == text[-1] == '"' else text
     if not _KEY.fullmatch(key):
         raise InvalidRequest("the Idempotency-Key is not 1 to 255 visible ASCII characters")
-    return key
+    return key if caller.is_anyone else f"{caller.name} {key}"
 
 
 async def answered_before(tx: Transaction, request: Mapping[str, Any], origin: Origin) -> str | None:

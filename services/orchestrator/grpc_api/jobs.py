@@ -19,7 +19,7 @@ from services.orchestrator.converters import (
 from services.orchestrator.core import Core
 from services.orchestrator.grpc_api.access import caller
 from services.orchestrator.grpc_api.guard import Context
-from services.orchestrator.idempotency import Origin, checked_key
+from services.orchestrator.idempotency import Origin, key_of
 from services.orchestrator.job_view import JobFilter
 from services.orchestrator.paging import PageRequest
 from services.orchestrator.watch import DEFAULT_WAIT_S, event_shown
@@ -31,7 +31,7 @@ class Jobs(api_pb2_grpc.JobsServicer):
         self._core = core
 
     async def SubmitJob(self, request: api_pb2.SubmitJobRequest, context: Context) -> api_pb2.Job:
-        origin = Origin(checked_key(request.request_id or None))
+        origin = Origin(key_of(caller(), request.request_id or None))
         asker = _asker(context)
         return await self._shown(
             await self._core.jobs.submit(job_request(request), submitted_by=asker, origin=origin)
@@ -62,14 +62,14 @@ class Jobs(api_pb2_grpc.JobsServicer):
         return await self._shown(request.job_id)
 
     async def RetryJob(self, request: api_pb2.RetryJobRequest, context: Context) -> api_pb2.Job:
-        key = checked_key(request.request_id or None)
+        key = key_of(caller(), request.request_id or None)
         asker = _asker(context)
         return await self._shown(
             await self._core.successors.retry(request.job_id, submitted_by=asker, idempotency_key=key)
         )
 
     async def ResumeJob(self, request: api_pb2.ResumeJobRequest, context: Context) -> api_pb2.Job:
-        key = checked_key(request.request_id or None)
+        key = key_of(caller(), request.request_id or None)
         asker = _asker(context)
         return await self._shown(
             await self._core.successors.resume(request.job_id, submitted_by=asker, idempotency_key=key)

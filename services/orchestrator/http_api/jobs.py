@@ -19,7 +19,7 @@ from services.orchestrator.http_api.conditions import NOT_MODIFIED, TAGGED, IfNo
 from services.orchestrator.http_api.description import EVENTS, LOCATION
 from services.orchestrator.http_api.pages import Pages
 from services.orchestrator.http_api.retirement import ANNOUNCED, JOBS_LIMIT
-from services.orchestrator.idempotency import Origin, checked_key
+from services.orchestrator.idempotency import Origin, key_of
 from services.orchestrator.inquiry import Inquiry
 from services.orchestrator.job_request import ExecutionMode, ExecutionPlace, JobKind, JobRequest
 from services.orchestrator.job_view import JobFilter
@@ -72,7 +72,7 @@ class Asker:
     ) -> None:
         caller: Principal = request.state.caller
         self.name = caller.name or user_agent[:200]
-        self.key = checked_key(idempotency_key)
+        self.key = key_of(caller, idempotency_key)
 
 
 Asked = Annotated[Asker, Depends()]

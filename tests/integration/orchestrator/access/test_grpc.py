@@ -19,7 +19,7 @@ from tests.integration.orchestrator.access.conftest import REQUIRED, Issuer, Key
 from tests.integration.orchestrator.access.test_credentials import BAD_TOKENS
 from tests.integration.orchestrator.conftest import ServeBoth, Served
 from tests.integration.orchestrator.grpc_client import Rpcs, fault_of
-from tests.integration.parts import Parts, until
+from tests.integration.parts import VIDEO, Parts, until
 
 OF_METHOD = {operation.grpc_name: operation for operation in OPERATIONS if not operation.rest_only}
 Metadata = tuple[tuple[str, str], ...]
@@ -177,3 +177,23 @@ async def test_a_change_that_its_caller_gave_up_is_in_the_audit_log(
         return [(row["operation"], row["outcome"]) for row in rows]
 
     assert await until(remembered) == [("cancel_job", "cancelled")]
+
+
+async def test_each_caller_has_idempotency_keys_of_their_own(secured: Served, keys: Keys, parts: Parts) -> None:
+    await parts.upload("one")
+    await parts.upload("two", VIDEO + b"more")
+    mine, theirs = await keys.text(Scope.SUBMIT), await keys.text(Scope.SUBMIT)
+
+    async def over_rest(key: str, ep_id: str) -> str:
+        headers = {**bearer(key), "Idempotency-Key": "1"}
+        answer = await secured.http.post("/v1/jobs", json={"ep_id": ep_id, "device": "cpu"}, headers=headers)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["job_id"])
+
+    async def over_grpc(key: str, ep_id: str) -> str:
+        rpcs = Rpcs(secured.grpc, metadata=metadata(bearer(key)))
+        return str((await rpcs("SubmitJob", ep_id=ep_id, device="DEVICE_CPU", request_id="1")).job_id)
+
+    first, second = await over_rest(mine, "one"), await over_grpc(theirs, "two")
+    assert first != second
+    assert (await over_grpc(mine, "one"), await over_rest(theirs, "two")) == (first, second)
