@@ -147,7 +147,7 @@ async def test_a_damaged_file_is_refused_by_its_name_and_leaves_nothing(
     ("ep_id", "name", "query", "code"),
     [
         ("show", "passwd", {}, "not-found"),
-        ("show", "..%2Ftracks.jsonl", {}, "invalid-request"),
+        ("show", "..%2Ftracks.jsonl", {}, "not-found"),
         ("Show", "tracks.jsonl", {}, "invalid-request"),
         ("show", "tracks.jsonl", {"run_id": "../x"}, "invalid-request"),
         ("show", "tracks.jsonl", {"run_id": "x" * 200}, "invalid-request"),
