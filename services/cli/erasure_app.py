@@ -27,9 +27,11 @@ def erase(
     """Erase an episode for good: its video, results, jobs, logs and messages. Shows the receipt."""
     from services.cli.erasure_commands import erase_episode
 
-    if not yes and not typer.confirm(f"Erase everything of {ep_id}? This cannot be undone", err=True):
-        raise typer.Exit(2)
-    erase_episode(ep_id, system_options(context, data_dir, api, mode), as_json=as_json)
+    def is_meant(address: str) -> bool:
+        question = f"Erase everything of {ep_id} at {address}? This cannot be undone"
+        return yes or typer.confirm(question, err=True)
+
+    erase_episode(ep_id, system_options(context, data_dir, api, mode), is_meant, as_json=as_json)
 
 
 @erasure_app.command(epilog="Example:  screenalytics trash film-1a2b3c4d")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict
+
+import typer
 
 from services.cli.execution import open_kept
 from services.cli.execution_memory import ExecutionMemory
@@ -17,11 +20,18 @@ _POLL_S = 1.0
 _WAIT_S = 90.0
 
 
-def erase_episode(ep_id: str, options: SystemOptions, *, as_json: bool) -> None:
-    """Raises `typer.Exit` when it fails."""
+def erase_episode(
+    ep_id: str, options: SystemOptions, is_meant: Callable[[str], bool], *, as_json: bool
+) -> None:
+    """`is_meant` is asked once it is known at which address the episode would be erased.
+
+    Raises `typer.Exit` when it fails or is not meant.
+    """
     screen = Screen(as_json=as_json)
     with reported(screen):
         with open_kept(options, screen, ep_id=ep_id) as session:
+            if not is_meant(session.client.base_url):
+                raise typer.Exit(2)
             screen.say(f"erasing {ep_id} at {session.client.base_url}")
             receipt = session.steadily(lambda client: client.erase(ep_id))
             screen.say("looking for late files and messages until none can follow")

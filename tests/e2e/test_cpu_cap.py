@@ -53,7 +53,7 @@ def test_workers_without_work_take_less_than_one_percent_of_a_core(
     assert len(processes) == len(WORKERS)
     time.sleep(1)  # a second after its job a worker has to be quiet
     before = [process.cpu_times() for process in processes]
-    time.sleep(_IDLE_WINDOW_S)
+    time.sleep(_IDLE_WINDOW_S)  # what is measured is what they take while nothing happens
     for process, earlier in zip(processes, before, strict=True):
         now = process.cpu_times()
         used = now.user + now.system - earlier.user - earlier.system

@@ -176,7 +176,7 @@ def test_an_erasure_that_nobody_confirms_erases_nothing(
 ) -> None:
     ended = screenalytics("erase", EP_ID, "--data-dir", own_system.settings.data_dir)
     assert ended.status != 0
-    assert "cannot be undone" in ended.err
+    assert f"Erase everything of {EP_ID} at {own_system.state.api_url}? This cannot be undone" in ended.err
     with Client(own_system.state.api_url) as client:
         assert client.episode(EP_ID).episode_uid == ran.uid
 

@@ -95,7 +95,10 @@ def judge(
 
 
 def _assigned_nodes(session: ort.InferenceSession) -> list[Node]:
-    """None are told by a session that was not asked to record them, nor by an old runtime."""
+    """None are told by a session that was not asked to record them, nor by an old runtime.
+
+    For a GPU that is a fault (`fault_of`), so silence is never taken for a node that runs there.
+    """
     try:
         parts = session.get_provider_graph_assignment_info()
     except Exception:  # noqa: BLE001 - the runtime raises opaque classes of its own

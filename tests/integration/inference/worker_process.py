@@ -51,7 +51,7 @@ class WatchedWorker:
                     self.metrics.append(text)
                 elif (status, text) not in self.readiness:
                     self.readiness.append((status, text))
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(_LOOK_EVERY_S)  # another process is looked at from outside
 
 
 @contextmanager
