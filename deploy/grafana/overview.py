@@ -125,17 +125,6 @@ OVERVIEW = DashboardSpec(
             ((f"sum by (code) (rate(screenalytics_grpc_calls_total{{{NS}}}[{RATE}]))", "{{code}}"),),
         ),
         PanelSpec(
-            "Webhooks",
-            "Tries to send an event to a webhook within the hour, by outcome.",
-            "short",
-            (
-                (
-                    f"sum by (outcome) (increase(screenalytics_webhook_attempts_total{{{NS}}}[1h]))",
-                    "{{outcome}}",
-                ),
-            ),
-        ),
-        PanelSpec(
             "Refused calls",
             "Calls that were refused within the hour, by code, and refusals that the audit log had no room for.",
             "short",
