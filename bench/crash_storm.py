@@ -163,7 +163,7 @@ async def _figures(system: ChaosSystem, made: Storm, options: argparse.Namespace
         opened = await audit.rows(dsn, "SELECT 1 FROM attempts WHERE state = 'open' LIMIT 1")
         return not opened and await audit.unsent_outbox(dsn) == 0
 
-    await audit.until(is_settled, within_s=20 + 60 * options.scale)
+    await audit.until(is_settled, within_s=options.patience_s or 20 + 60 * options.scale)
     lost = await audit.lost_jobs(dsn, options.jobs)
     twice = await audit.duplicates(dsn)
     republished = system.log_lines("again: its message was gone")

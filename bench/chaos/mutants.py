@@ -13,8 +13,9 @@ from services.kit.worker import Worker
 from services.orchestrator import results, sql
 from services.orchestrator.database import Transaction
 from services.orchestrator.outbox import OutboxRelay, publish_once
+from services.orchestrator.results import ResultConsumer
 
-_RACE_S = 0.1
+_RACE_S = 0.3
 NAMES = ("no-guard", "early-ack", "no-outbox", "no-lock")
 
 # Any success counts, whatever has become of its task, and the last one's files stay.
@@ -58,8 +59,10 @@ def _acknowledge_first() -> None:
 
 
 def _give_the_race_time() -> None:
-    """Between what the result of a segment has seen and what it writes; under the locks it is harmless."""
-    look = results._look
+    """Between what the result of a segment has seen and what it writes, and results judged beside each other:
+    under the locks both are harmless."""
+    look, consume = results._look, ResultConsumer._consume
+    judging: set[asyncio.Task[None]] = set()
 
     async def slowly(tx: Transaction, result: TaskResult) -> Any:
         seen = await look(tx, result)
@@ -67,7 +70,13 @@ def _give_the_race_time() -> None:
             await asyncio.sleep(_RACE_S)
         return seen
 
+    async def beside(self: ResultConsumer, message: Any) -> None:
+        judged = asyncio.create_task(consume(self, message))
+        judging.add(judged)
+        judged.add_done_callback(judging.discard)
+
     results._look = slowly
+    ResultConsumer._consume = beside  # type: ignore[method-assign]
 
 
 def _write_twice() -> None:

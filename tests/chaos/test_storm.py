@@ -44,11 +44,12 @@ def test_an_engine_without_a_safeguard_is_caught(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, mutant: str
 ) -> None:
     size = (
-        ["--jobs", "150", "--kills", "40", "--zombies", "8", "--scale", "0.25"]
+        ["--jobs", "150", "--kills", "40", "--zombies", "8", "--scale", "0.25", "--patience-s", "12"]
         if IS_FULL
-        else ["--jobs", "40", "--kills", "3", "--zombies", "3", "--scale", "0.1", "--pause-s", "0.6"]
+        else ["--jobs", "24", "--kills", "3", "--scale", "0.1", "--pause-s", "0.6", "--patience-s", "8"]
     )
+    size += [] if IS_FULL else ["--zombies", "3" if mutant == "no-guard" else "0"]
     # Segments that end at the same moment are what a fan-in without its lock comes to grief over.
     size += ["--work-s", "0"] if mutant == "no-lock" else []
-    status, figures = storm(capsys, tmp_path, *size, "--mutant", mutant, "--patience-s", "12")
+    status, figures = storm(capsys, tmp_path, *size, "--mutant", mutant)
     assert status == 1, figures
