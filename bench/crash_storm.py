@@ -40,6 +40,7 @@ class Storm:
     zombies: int
     rng: random.Random
     pause_s: float
+    targets: list[str]
     killed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_TARGETS, 0))
     killed_workers: list[tuple[float, int]] = field(default_factory=list)
     frozen: set[int] = field(default_factory=set)
@@ -63,7 +64,7 @@ class Storm:
     async def _kill(self) -> None:
         while sum(self.killed.values()) < self.kills:
             await asyncio.sleep(self.rng.expovariate(1 / self.pause_s))
-            (kind,) = self.rng.choices(list(_TARGETS), list(_TARGETS.values()))
+            (kind,) = self.rng.choices(self.targets, [_TARGETS[target] for target in self.targets])
             self.killed[kind] += self._kill_one(kind)
 
     def _kill_one(self, kind: str) -> int:
@@ -143,7 +144,16 @@ async def storm(options: argparse.Namespace, home: Path) -> dict[str, Any]:
         users = Users(system.urls, seed=options.seed)
         rng = random.Random(options.seed)
         try:
-            made = Storm(system, users, options.jobs, options.kills, options.zombies, rng, options.pause_s)
+            made = Storm(
+                system,
+                users,
+                options.jobs,
+                options.kills,
+                options.zombies,
+                rng,
+                options.pause_s,
+                options.targets,
+            )
             await made.run()
             patience_s = options.patience_s or 60 + 120 * options.scale + options.jobs
 
@@ -200,6 +210,9 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=100)
     parser.add_argument("--kills", type=int, default=40)
+    parser.add_argument(
+        "--targets", nargs="+", choices=_TARGETS, default=list(_TARGETS), help="what is killed (default: all)"
+    )
     parser.add_argument("--zombies", type=int, default=4, help="workers frozen until their task is done")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mutant", choices=mutants.NAMES)

@@ -59,8 +59,7 @@ def _acknowledge_first() -> None:
 
 
 def _give_the_race_time() -> None:
-    """Between what the result of a segment has seen and what it writes, and results judged beside each other:
-    under the locks both are harmless."""
+    """Between what the result of a segment has seen and what it writes; and results are judged side by side."""
     look, consume = results._look, ResultConsumer._consume
     judging: set[asyncio.Task[None]] = set()
 
