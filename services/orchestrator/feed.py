@@ -11,6 +11,8 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import AsyncConnection
 
+from services.orchestrator.database import impatient
+
 log = logging.getLogger(__name__)
 
 _RECONNECT_S = 0.5
@@ -32,7 +34,7 @@ class JobFeed:
         on_upload: Callable[[], None] = _ignore,
         on_webhook: Callable[[], None] = _ignore,
     ) -> None:
-        self._dsn = dsn
+        self._dsn = impatient(dsn)
         self._on_outbox = on_outbox
         self._on_job_ended = on_job_ended
         self._on_upload = on_upload

@@ -14,7 +14,9 @@ Route = Annotated[str, StringConstraints(pattern=r"^(detect_track|faces_embed|cl
 
 
 class PostgresSettings(Group):
-    """`migrate_at_start`: else the orchestrator waits, by ending, until another process has migrated."""
+    """`dsn`: as libpq has it; unless it says otherwise, a connection outlives the server's machine by half a
+    minute. `migrate_at_start`: else the orchestrator waits, by ending, until another process has migrated.
+    """
 
     dsn: str
     pool_size: int = Field(default=8, ge=2)

@@ -40,6 +40,7 @@ class ApiKeys:
         self._database = database
         self._remember_s = remember_s
         self._remembered: dict[str, tuple[float, Row]] = {}
+        self._changes = 0  # of keys, as this replica has made them
         self._touched_at: dict[str, float] = {}
 
     async def create(
@@ -70,7 +71,7 @@ class ApiKeys:
         """Raises `NotFound`. A second time changes nothing."""
         async with self._database.transaction() as tx:
             row = await tx.one("revoke_api_key", key_id=key_id)
-        self._remembered.pop(key_id, None)
+        self._forget(key_id)
         if row is None:
             raise NotFound(f"no key {key_id!r}")
         return row
@@ -87,7 +88,7 @@ class ApiKeys:
                 secret_sha256=digest(secret),
                 overlap_s=overlap.total_seconds(),
             )
-        self._remembered.pop(key_id, None)
+        self._forget(key_id)
         if row is None:
             if await self._database.read("api_key", key_id=key_id):
                 raise Conflict(f"the key {key_id} is revoked or has expired", hint="make a new key")
@@ -112,13 +113,19 @@ class ApiKeys:
         until, row = self._remembered.get(key_id, (0.0, None))
         if row is not None and monotonic() < until:
             return row
+        changes = self._changes
         found = await self._database.read("api_key", key_id=key_id)
         if not found:
             return None
         if len(self._remembered) >= _MOST_REMEMBERED:
             self._remembered.clear()
-        self._remembered[key_id] = (monotonic() + self._remember_s, found[0])
+        if changes == self._changes:  # else it may have been read before the change
+            self._remembered[key_id] = (monotonic() + self._remember_s, found[0])
         return found[0]
+
+    def _forget(self, key_id: str) -> None:
+        self._changes += 1
+        self._remembered.pop(key_id, None)
 
     async def _touch(self, key_id: str) -> None:
         """At most once a minute: a call must not cost a write."""

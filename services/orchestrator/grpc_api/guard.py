@@ -16,6 +16,7 @@ from services.kit import tracing
 from services.kit.errors import DeadlineExceeded, InvalidRequest, ScreenalyticsError
 from services.kit.tracing import Span, SpanKind
 from services.orchestrator.grpc_api.errors import code_of, message_of, trailers_of
+from services.orchestrator.machine_faults import in_our_words
 
 log = logging.getLogger(__name__)
 
@@ -117,14 +118,23 @@ async def _answering(method: str, context: Context, span: AbstractContextManager
         except grpc.aio.AbortError:
             raise
         except Exception as error:
-            log.exception("unforeseen failure of %s", method, exc_info=error)
-            fault = ScreenalyticsError("the call failed for a reason that was logged")
+            fault = _foreseen_of_machine(method, error)
+            if fault is None:
+                log.exception("unforeseen failure of %s", method, exc_info=error)
+                fault = ScreenalyticsError("the call failed for a reason that was logged")
         if fault is not None and fault.http_status >= 500:
             tracing.fail(fault.code, made)
     if fault is None:
         CALLS.labels(method, "OK").inc()
     else:
         await _abort(method, context, fault)
+
+
+def _foreseen_of_machine(method: str, error: Exception) -> ScreenalyticsError | None:
+    known = in_our_words(error) if isinstance(error, OSError) else None
+    if known is not None:
+        log.error("%s: %s", method, error)
+    return known
 
 
 async def _abort(method: str, context: Context, error: ScreenalyticsError) -> None:

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from services.kit.errors import InvalidRequest, NotFound, RateLimited, ScreenalyticsError, Unauthenticated
 from services.orchestrator.http_api.tracing import within_request
+from services.orchestrator.machine_faults import in_our_words
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,14 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(ClientDisconnect)
     async def cut_off(request: Request, _: ClientDisconnect) -> Response:
         return await foreseen(request, InvalidRequest("the caller went away before the request was whole"))
+
+    @app.exception_handler(OSError)
+    async def refused_by_machine(request: Request, error: OSError) -> Response:
+        if (known := in_our_words(error)) is None:
+            return await unforeseen(request, error)
+        with within_request(request.scope):
+            log.error("%s %s: %s", request.method, request.url.path, error)
+        return await foreseen(request, known)
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> Response:

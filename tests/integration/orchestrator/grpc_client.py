@@ -114,6 +114,6 @@ def told(error: grpc.aio.AioRpcError) -> tuple[str, str, dict[str, str]]:
     assert status.details[0].Unpack(info)
     assert info.domain == "screenalytics"
     assert any(detail.Unpack(retry) for detail in status.details) == (
-        error.code().name in {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}
+        error.code().name == "UNAVAILABLE" or info.reason == "rate-limited"
     )
     return error.code().name, info.reason, dict(info.metadata)

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import socket
 import sys
+from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
-from services.kit.errors import InvalidRequest, SystemUnavailable
+from services.kit.errors import InvalidRequest, InvalidSettings, SystemUnavailable
 from services.kit.messages import TaskOutcome
 from services.kit.stages import Stage, TaskKind
 from services.orchestrator import database as database_module
-from services.orchestrator.database import Database
+from services.orchestrator.database import Database, impatient
+from services.orchestrator.feed import JobFeed
 from services.orchestrator.job_request import JobKind
 from services.orchestrator.lifecycle import MOVES, State
 from services.orchestrator.sql import migrations
-from tests.integration.parts import Parts
+from tests.integration.parts import Parts, until
 
 
 async def checked(parts: Parts, table: str, column: str) -> set[str]:
@@ -142,3 +146,47 @@ async def test_a_server_that_ends_our_connections_is_used_again(parts: Parts) ->
 async def test_a_value_that_postgres_has_no_form_for_is_the_callers_fault(parts: Parts) -> None:
     with pytest.raises(InvalidRequest):
         await parts.episodes.get("nul\x00")
+
+
+def waits_of(connection: psycopg.AsyncConnection[Any]) -> tuple[int, int]:
+    """(seconds of silence after which its server is asked, ms that it may leave what is sent unconfirmed)."""
+    with socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as inside:
+        return (
+            inside.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+            inside.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
+        )
+
+
+async def test_a_connection_does_not_outlive_the_machine_of_its_server(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[psycopg.AsyncConnection[Any]] = []
+    connect = psycopg.AsyncConnection.connect
+
+    async def noted(*given: Any, **options: Any) -> psycopg.AsyncConnection[Any]:
+        made.append(await connect(*given, **options))
+        return made[-1]
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "connect", noted)
+    pooled = Database(parts.database.dsn, pool_size=2)
+    await pooled.open()
+    feed = asyncio.create_task(JobFeed(parts.database.dsn, on_outbox=lambda: None).run())
+
+    async def are_made() -> bool:
+        return len(made) == 2
+
+    await until(are_made)
+    assert [waits_of(connection) for connection in made] == [(10, 20_000)] * 2
+    feed.cancel()
+    await pooled.close()
+
+
+async def test_what_an_address_says_of_patience_holds() -> None:
+    asked = conninfo_to_dict(impatient("postgresql://h/d?tcp_user_timeout=1000&sslmode=require"))
+    assert (asked["tcp_user_timeout"], asked["keepalives_idle"], asked["sslmode"]) == ("1000", "10", "require")
+
+
+def test_an_address_that_is_none_is_refused_without_its_password() -> None:
+    with pytest.raises(InvalidSettings, match="POSTGRES__DSN") as refused:
+        Database("postgresql://me:hidden@host:5432/d?nothing=1", pool_size=2)
+    assert "hidden" not in str(refused.value)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from typing import Any
 
 import grpc
 import pytest
 
 from services.kit.errors import error_class
+from services.orchestrator import downloads
 from services.orchestrator.job_request import JobKind
 from services.pb.screenalytics.v1 import api_pb2
 from tests.integration.orchestrator.conftest import Served
@@ -120,6 +123,25 @@ async def test_a_failure_that_nobody_foresaw_is_logged_and_tells_nothing(
         status, reason, metadata = await fault_of(rpcs("GetIdentities", ep_id="film"))
     assert (status, reason, metadata) == ("INTERNAL", "internal", {})
     assert "JSONDecodeError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.ENOSPC, "insufficient-disk"), (errno.EMFILE, "system-unavailable")]
+)
+async def test_what_the_machine_refuses_is_nobodys_fault_over_both_transports(
+    both: Served, rpcs: Rpcs, parts: Parts, monkeypatch: pytest.MonkeyPatch, number: int, code: str
+) -> None:
+    await parts.finished(ep_id="film")
+
+    def refused(**_: Any) -> None:
+        raise OSError(number, os.strerror(number), "/secret/place")
+
+    monkeypatch.setattr(downloads, "TemporaryDirectory", refused)
+    answer = await both.http.get("/v1/episodes/film/exports/tracks.jsonl")
+    status, reason, metadata = await fault_of(rpcs("GetExport", ep_id="film", name="tracks.jsonl"))
+    assert (answer.status_code, answer.json()["code"]) == (error_class(code).http_status, code)
+    assert (status, reason) == (error_class(code).grpc_status, code)
+    assert "secret" not in answer.text + str(metadata)
 
 
 async def test_an_unknown_call_is_unimplemented(both: Served) -> None:

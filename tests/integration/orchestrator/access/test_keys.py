@@ -8,9 +8,14 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
+import pytest
 
+from services.kit.errors import Unauthenticated
+from services.orchestrator.access.keys import ApiKeys
+from services.orchestrator.database import Row
 from services.orchestrator.operations import Scope
 from tests.integration.orchestrator.access.conftest import Keys, bearer
 from tests.integration.parts import VIDEO, Parts
@@ -87,6 +92,25 @@ async def test_a_key_that_cannot_be_is_refused(secured: httpx.AsyncClient, keys:
     for overlap_s in (-1, 1e9, "x"):
         answer = await secured.post("/v1/keys/aaaaaaaa:rotate", json={"overlap_s": overlap_s}, headers=admin)
         assert answer.status_code == 400, overlap_s
+
+
+async def test_a_key_that_is_revoked_while_it_is_looked_up_is_not_remembered(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = ApiKeys(parts.database, remember_s=60)
+    issued = await keys.create("made", frozenset({Scope.READ}), created_by="test")
+    read = parts.database.read
+
+    async def read_and_revoked_meanwhile(name: str, **parameters: Any) -> list[Row]:
+        rows = await read(name, **parameters)
+        monkeypatch.setattr(parts.database, "read", read)
+        await keys.revoke(issued.row["key_id"])
+        return rows
+
+    monkeypatch.setattr(parts.database, "read", read_and_revoked_meanwhile)
+    await keys.principal(issued.text)  # as it was when it was read
+    with pytest.raises(Unauthenticated):
+        await keys.principal(issued.text)
 
 
 async def test_use_is_written_once_a_minute_and_not_with_each_call(
