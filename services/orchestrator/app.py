@@ -143,7 +143,7 @@ async def serve(settings: OrchestratorSettings, stop: asyncio.Event) -> None:
             StateGauges(database).run(),
             sender.run(),
             assembler.run(),
-            UploadCollector(database, uploads).run(),
+            UploadCollector(database, store, uploads).run(),
             StaleGauge(database, catalog).run(),
             core.audit.run(),
         ]

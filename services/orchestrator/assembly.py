@@ -1,4 +1,4 @@
-"""Makes episodes of uploads that are complete, and removes uploads that have expired."""
+"""Makes episodes of uploads that are complete, and removes what never will be one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from services.orchestrator.database import Database, Row
 from services.orchestrator.digests import with_digest
 from services.orchestrator.endings import end_tasks
 from services.orchestrator.episodes import Episodes
+from services.orchestrator.incoming_media import give_up_media
 from services.orchestrator.outbox import wait_for_wake
 from services.orchestrator.uploads import Uploads, prefix_of
 
@@ -108,8 +109,9 @@ class UploadAssembler:
 class UploadCollector:
     """Removing twice is harmless, so that several replicas may collect at once."""
 
-    def __init__(self, database: Database, uploads: Uploads) -> None:
+    def __init__(self, database: Database, store: ObjectStore, uploads: Uploads) -> None:
         self._database = database
+        self._store = store
         self._uploads = uploads
 
     async def run(self) -> None:
@@ -127,4 +129,5 @@ class UploadCollector:
         for row in rows:
             await self._uploads.forget(row["upload_id"])
         await self._uploads.sweep()
+        await give_up_media(self._database, self._store)
         return len(rows)

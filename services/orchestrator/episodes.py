@@ -22,11 +22,13 @@ from services.orchestrator.announcements import announce_episode
 from services.orchestrator.database import CommitUnanswered, Database, Row, Transaction
 from services.orchestrator.episode_edit import EpisodeEdit
 from services.orchestrator.episode_view import episode_tag
+from services.orchestrator.incoming_media import expect_media, take_in_media
 from services.orchestrator.paging import Page, PageRequest, begin_after, page_of
 from services.orchestrator.preconditions import IfMatch, require_match
 from services.orchestrator.settings import MediaSettings
 
 _SNIFF_BYTES = 4096
+_MEDIA_NAME = "source"
 _EP_ID = re.compile(r"^[a-z0-9][a-z0-9._-]{0,127}$")
 
 
@@ -64,7 +66,7 @@ class Episodes:
         if size_bytes is not None and (folder := self._store.local_path("")) is not None:
             await asyncio.to_thread(require_space, {"the store": (folder, size_bytes)}, self._disk)
         episode_uid = str(ULID())
-        key = await self._media_key(episode_uid, ep_id)
+        key = f"{await self._place(episode_uid, ep_id)}/{_MEDIA_NAME}"
         sniffed = _Sniffer(chunks, self._settings.max_upload_bytes)
         stored = await self._store.put_stream(key, sniffed.chunks())
         try:
@@ -143,7 +145,7 @@ class Episodes:
     ) -> Registration:
         name = ep_id or default_ep_id(filename, stored.sha256)
         async with self._database.transaction() as tx:
-            known = await tx.one("named_episode", ep_id=name)
+            known = await take_in_media(tx, stored.key.removesuffix(f"/{_MEDIA_NAME}"), name)
             if known is not None:
                 require_not_trashed(known)
             if known is None and not stored.key.startswith(f"{episode_uid}/"):
@@ -182,17 +184,17 @@ class Episodes:
         await asyncio.to_thread(self._store.delete, stored.key)
         return Registration(known, is_new=False)
 
-    async def _media_key(self, episode_uid: str, ep_id: str | None) -> str:
-        """An imported episode that has no video gets it below its own prefix."""
-        known = None
-        if ep_id is not None:
-            async with self._database.transaction() as tx:
-                known = await tx.one("named_episode", ep_id=ep_id)
-        if known is not None:
-            require_not_trashed(known)
-        if known is None or known["media_uri"] is not None:
-            return f"{episode_uid}/media/source"
-        return f"{known['episode_uid']}/media/{episode_uid}"
+    async def _place(self, episode_uid: str, ep_id: str | None) -> str:
+        """The prefix of the video's own; that of an imported episode without one lies below the episode's."""
+        async with self._database.transaction() as tx:
+            known = None if ep_id is None else await tx.one("named_episode", ep_id=ep_id)
+            if known is not None:
+                require_not_trashed(known)
+            prefix = f"{episode_uid}/media"
+            if known is not None and known["media_uri"] is None:
+                prefix = f"{known['episode_uid']}/media/{episode_uid}"
+            await expect_media(tx, prefix)
+        return prefix
 
     async def _attach(
         self, tx: Transaction, known: Row, stored: StoredObject, container: ContainerFormat, filename: str

@@ -266,7 +266,7 @@ async def test_expired_uploads_are_collected_and_others_are_not(
         "UPDATE uploads SET expires_at = now() - interval '1 s' WHERE upload_id = %s", old.rpartition("/")[2]
     )
     assert is_problem(await patch(api, old, 5000, b"x"), 404, "not-found")
-    assert await UploadCollector(parts.database, uploads).collect() == 1
+    assert await UploadCollector(parts.database, parts.store, uploads).collect() == 1
     (key,) = parts.store.keys("")
     assert young.rpartition("/")[2] in key
     assert await offset_of(api, young) == 5000
@@ -282,11 +282,11 @@ async def test_an_upload_whose_episode_was_erased_is_forgotten(
     await patch(api, young, 0, VIDEO[:100])
     left = f"uploads/{where.rpartition('/')[2]}/part"
     parts.store.put_bytes(left, b"as a crash before its removal leaves it")
-    await UploadCollector(parts.database, uploads).collect()
+    await UploadCollector(parts.database, parts.store, uploads).collect()
     assert parts.store.exists(left)
     assert (await api.delete("/v1/episodes/show")).status_code < 300
     assert len(await parts.rows("SELECT 1 FROM uploads")) == 1
-    await UploadCollector(parts.database, uploads).collect()
+    await UploadCollector(parts.database, parts.store, uploads).collect()
     assert not parts.store.exists(left)
     assert await offset_of(api, young) == 100
     assert len(list(parts.store.keys("uploads"))) == 1

@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -14,6 +16,7 @@ from services.kit.errors import Conflict, InvalidMedia, InvalidRequest, NotFound
 from services.kit.settings import DiskSettings
 from services.orchestrator.database import Database
 from services.orchestrator.episodes import Episodes, Registration
+from services.orchestrator.incoming_media import give_up_media
 from services.orchestrator.settings import MediaSettings
 from tests.integration.orchestrator.unanswered import without_answers_to_commits
 from tests.integration.parts import VIDEO, Parts
@@ -133,7 +136,7 @@ async def test_a_file_name_that_postgres_has_no_form_for_leaves_nothing(parts: P
 
 
 async def test_an_episode_keeps_its_video_when_the_answer_to_its_commit_is_lost(parts: Parts) -> None:
-    async with without_answers_to_commits(parts.database.dsn) as dsn:
+    async with without_answers_to_commits(parts.database.dsn, after=1) as dsn:
         database = Database(dsn, pool_size=1)
         await database.open(migrate=False)
         episodes = Episodes(database, parts.store, parts.settings.media, parts.settings.disk)
@@ -145,6 +148,40 @@ async def test_an_episode_keeps_its_video_when_the_answer_to_its_commit_is_lost(
     again = await register(parts.episodes)
     assert (again.is_new, again.episode["ep_id"]) == (False, episode["ep_id"])
     assert stored(parts) == [episode["media_uri"]]
+
+
+async def test_what_a_crash_leaves_of_an_upload_is_removed_once_its_request_is_long_over(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = await register(parts.episodes, OTHER)
+    with monkeypatch.context() as dying:
+        dying.setattr(parts.episodes, "_name", AsyncMock(side_effect=asyncio.CancelledError))
+        with pytest.raises(asyncio.CancelledError):
+            await register(parts.episodes)
+    (left,) = set(stored(parts)) - {kept.episode["media_uri"]}
+    half_written = parts.store.local_path(f"{left}#1")
+    assert half_written is not None
+    half_written.write_bytes(b"half")
+    assert await give_up_media(parts.database, parts.store) == 0  # it may be on its way yet
+    assert await give_up_media(parts.database, parts.store, older_than_s=0) == 1
+    assert not half_written.exists()
+    assert stored(parts) == [kept.episode["media_uri"]]
+
+
+async def test_a_video_that_is_named_after_it_was_given_up_is_refused_and_leaves_nothing(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = parts.episodes._name
+
+    async def named_late(*given: Any, **options: Any) -> Registration:
+        assert await give_up_media(parts.database, parts.store, older_than_s=0) == 1
+        return await name(*given, **options)
+
+    monkeypatch.setattr(parts.episodes, "_name", named_late)
+    with pytest.raises(InvalidRequest, match="24 hours"):
+        await register(parts.episodes)
+    assert stored(parts) == []
+    assert await parts.rows("SELECT 1 FROM episodes") == []
 
 
 async def test_a_path_of_the_server_is_taken_only_where_the_setting_allows_it(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
@@ -11,14 +11,21 @@ _COMMITTED = b"COMMIT\x00"  # the command's tag, as the server sends it
 
 
 @asynccontextmanager
-async def without_answers_to_commits(dsn: str) -> AsyncIterator[str]:
-    """The address to use instead of `dsn`: each connection is cut when the server says that it has committed."""
+async def without_answers_to_commits(dsn: str, *, after: int = 0) -> AsyncIterator[str]:
+    """The address to use instead of `dsn`: each connection is cut when the server says that it has committed, but
+    for the first `after` times."""
     far = urlsplit(dsn)
+    left = after
+
+    def is_lost(data: bytes) -> bool:
+        nonlocal left
+        left -= _COMMITTED in data
+        return left < 0
 
     async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(far.hostname, far.port)
         try:
-            await asyncio.gather(_pass(reader, far_writer), _pass(far_reader, writer, until=_COMMITTED))
+            await asyncio.gather(_pass(reader, far_writer), _pass(far_reader, writer, is_lost=is_lost))
         finally:
             for end in (writer, far_writer):
                 end.transport.abort()
@@ -32,11 +39,14 @@ async def without_answers_to_commits(dsn: str) -> AsyncIterator[str]:
 
 
 async def _pass(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, until: bytes | None = None
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    *,
+    is_lost: Callable[[bytes], bool] = lambda _: False,
 ) -> None:
     with suppress(OSError):
         while data := await reader.read(1 << 16):
-            if until is not None and until in data:
+            if is_lost(data):
                 break
             writer.write(data)
             await writer.drain()

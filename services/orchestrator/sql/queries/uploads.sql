@@ -65,3 +65,17 @@ SELECT upload_id FROM uploads WHERE upload_id = ANY(%(upload_ids)s);
 DELETE FROM uploads
 WHERE upload_id = %(upload_id)s
   AND (expires_at < now() OR (state = 'registered' AND episode_uid IS NULL));
+
+-- name: expect_media
+INSERT INTO incoming_media (prefix) VALUES (%(prefix)s);
+
+-- name: take_in_media
+-- No row for one that came so late that it was given up; one that is just being given up is waited for.
+DELETE FROM incoming_media WHERE prefix = %(prefix)s RETURNING prefix;
+
+-- name: give_up_media
+DELETE FROM incoming_media
+WHERE prefix = (
+    SELECT prefix FROM incoming_media WHERE begun_at < now() - make_interval(secs => %(older_than_s)s)
+    ORDER BY begun_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING prefix;
