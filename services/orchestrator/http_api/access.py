@@ -17,6 +17,7 @@ from services.orchestrator.access.exposure import is_asked_from_here
 from services.orchestrator.access.gate import CallSeen, Gate
 from services.orchestrator.access.principal import Principal
 from services.orchestrator.access.uploads import BytesBrought
+from services.orchestrator.content_length import announced_bytes
 from services.orchestrator.http_api.problems import problem
 from services.orchestrator.operations import OPERATIONS, Operation
 from services.orchestrator.operations import Scope as Needed
@@ -155,8 +156,7 @@ class _CountedBody:
         self._receive = receive
         self._is_held = is_held
         self._come = 0
-        text = headers.get("content-length", "")
-        self._announced = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
+        self._announced = announced_bytes(headers.get("content-length", "")) or 0
 
     async def take_announced(self) -> None:
         """Raises `RateLimited`, `TooLarge`."""

@@ -66,7 +66,9 @@ def install(app: FastAPI) -> None:
         return problem(InvalidRequest(faults))
 
     @app.exception_handler(HTTPException)
-    async def routing(_: Request, error: HTTPException) -> Response:
+    async def routing(request: Request, error: HTTPException) -> Response:
+        if isinstance(error.__cause__, ScreenalyticsError):  # it came up while a body was being read
+            return await foreseen(request, error.__cause__)
         if error.status_code == NotFound.http_status:
             return problem(NotFound("there is nothing at this address", hint="GET /docs shows every call"))
         return problem(InvalidRequest(str(error.detail)), status=error.status_code)

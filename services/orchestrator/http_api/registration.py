@@ -10,6 +10,7 @@ from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
 
 from services.kit.errors import InvalidRequest, TooLarge
+from services.orchestrator.content_length import announced_bytes
 from services.orchestrator.digests import sha256_from_fields, sha256_from_hex, with_digest
 from services.orchestrator.episodes import Episodes, Registration
 from services.orchestrator.http_api.forms import FILE_PART, UploadForm
@@ -54,8 +55,9 @@ async def registered(
         return await sources.register(_place(await _short(body)), request.state.brought)
     if content_type.startswith("multipart/form-data"):
         return await _by_form(episodes, content_type, body, ep_id=ep_id, replace=replace)
+    size_bytes = announced_bytes(request.headers.get("content-length", ""))
     return await episodes.register(
-        body, filename=Path(filename).name, ep_id=ep_id, replace=replace, size_bytes=announced_size(request)
+        body, filename=Path(filename).name, ep_id=ep_id, replace=replace, size_bytes=size_bytes
     )
 
 
@@ -91,11 +93,6 @@ async def _short(body: AsyncIterator[bytes]) -> bytes:
         if len(held) > _MAX_JSON_BYTES:
             raise TooLarge(f"the JSON is longer than {_MAX_JSON_BYTES} bytes")
     return held
-
-
-def announced_size(request: Request) -> int | None:
-    text = request.headers.get("content-length", "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
 
 
 def _flag(text: str) -> bool:

@@ -20,9 +20,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.kit.errors import InvalidRequest, PreconditionFailed, UnsupportedMediaType
 from services.orchestrator import answers
+from services.orchestrator.content_length import announced_bytes
 from services.orchestrator.database import Row, as_json
 from services.orchestrator.http_api.description import header
-from services.orchestrator.http_api.registration import announced_size
 from services.orchestrator.uploads import CHECKSUM_ALGORITHMS, Checksum, NewUpload, Uploads
 
 _PREFIX = "/v1/uploads"
@@ -114,7 +114,7 @@ def routes(uploads: Uploads) -> APIRouter:
             upload_id,
             upload_offset,
             _body(request),
-            size_bytes=announced_size(request),
+            size_bytes=announced_bytes(request.headers.get("content-length", "")),
             checksum=_checksum(upload_checksum) if upload_checksum else None,
         )
         return Response(status_code=204, headers=_progress(row))

@@ -16,6 +16,7 @@ from time import monotonic
 import httpcore
 
 from services.kit.errors import AddressRefused, InvalidSettings, RemoteUnavailable, TooLarge
+from services.orchestrator.content_length import announced_bytes
 from services.orchestrator.outbound.addresses import Address, is_public, is_within
 from services.orchestrator.outbound.connections import PinnedBackend, Resolve, resolve_host
 from services.orchestrator.outbound.targets import Target, is_listed, parse_target
@@ -41,7 +42,7 @@ class Fetched:
         self._response = response
         self._max_bytes = max_bytes
         self.file_name = target.file_name
-        self.size_bytes = _announced_size(response)
+        self.size_bytes = announced_bytes(_header(response, b"content-length"))
         if self.size_bytes is not None and self.size_bytes > max_bytes:
             raise TooLarge(f"the source is larger than {max_bytes} bytes")
 
@@ -199,11 +200,6 @@ def _require_success(target: Target, response: httpcore.Response) -> None:
         raise RemoteUnavailable(f"{target.host} answered {response.status}", hint="is it open to others?")
     if _header(response, b"content-encoding").lower() not in ("", "identity"):
         raise RemoteUnavailable(f"{target.host} sends the file compressed, which was not asked for")
-
-
-def _announced_size(response: httpcore.Response) -> int | None:
-    text = _header(response, b"content-length")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
 
 
 def _header(response: httpcore.Response, name: bytes) -> str:
