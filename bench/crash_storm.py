@@ -40,7 +40,7 @@ class Storm:
     zombies: int
     rng: random.Random
     pause_s: float
-    targets: list[str]
+    targets: list[str] = field(default_factory=lambda: list(_TARGETS))
     killed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_TARGETS, 0))
     killed_workers: list[tuple[float, int]] = field(default_factory=list)
     frozen: set[int] = field(default_factory=set)
