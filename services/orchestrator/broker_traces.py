@@ -11,9 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nats.js import JetStreamContext
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError, NotFoundError
 
 from services.kit import bus
+
+# What JetStream says to the deletion of a message that was acknowledged a moment before: of one before the
+# stream's first, and of one within it.
+_GONE_MEANWHILE = frozenset({10043, 10057})
 
 
 async def erase_messages(js: JetStreamContext, job_id: str, *, limit: int) -> int:
@@ -34,12 +38,21 @@ async def _erase_subject(js: JetStreamContext, stream: str, subject: str, limit:
     for erased in range(limit):
         try:
             message = await js.get_msg(stream, seq=sequence, subject=subject, next=True)
-            assert message.seq is not None
-            sequence = message.seq + 1
-            await js.delete_msg(stream, message.seq)
         except NotFoundError:
             return erased
+        assert message.seq is not None
+        await _overwrite(js, stream, message.seq)
+        sequence = message.seq + 1
     return limit
+
+
+async def _overwrite(js: JetStreamContext, stream: str, sequence: int) -> None:
+    """What was acknowledged in between goes the way of all that was acknowledged before."""
+    try:
+        await js.delete_msg(stream, sequence)
+    except APIError as error:
+        if error.err_code not in _GONE_MEANWHILE:
+            raise
 
 
 async def unemptied(js: JetStreamContext, streams: Iterable[str]) -> list[str]:

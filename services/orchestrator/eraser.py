@@ -62,25 +62,43 @@ class Eraser:
         if erasure is None:
             return False
         is_settled = await self._is_settled(erasure)
+        objects = await asyncio.to_thread(self._sweep, erasure)
         try:
             messages = await self._erase_messages(erasure)
-        finally:  # a broker that is away keeps no file
-            objects = await asyncio.to_thread(self._sweep, erasure)
-        left = await unemptied(self._js, erasure["unemptied_streams"])
+            left = await unemptied(self._js, erasure["unemptied_streams"])
+        except NatsError:  # what has gone counts, and another replica may reach the broker
+            await self._note(erasure, objects=objects, again_in_s=_LEASE_S)
+            raise
         is_done = is_settled and messages == 0
+        again_in_s = _again_in_s(is_done=is_done, has_streams_left=bool(left))
+        await self._note(
+            erasure, objects=objects, messages=messages, left=left, is_done=is_done, again_in_s=again_in_s
+        )
+        if is_done and erasure["state"] == "pending":
+            log.info("erasure %s is done", erasure["erasure_id"])
+        return True
+
+    async def _note(
+        self,
+        erasure: Row,
+        *,
+        objects: int,
+        again_in_s: float,
+        messages: int = 0,
+        left: list[str] | None = None,
+        is_done: bool = False,
+    ) -> None:
+        """`left`: the streams that are to be seen empty yet; as before where it is not known."""
         async with self._database.transaction() as tx:
             await tx.run(
                 "erasure_looked_at",
                 erasure_id=erasure["erasure_id"],
                 objects=objects,
                 messages=messages,
-                unemptied_streams=left,
+                unemptied_streams=erasure["unemptied_streams"] if left is None else left,
                 is_done=is_done,
-                again_in_s=_again_in_s(is_done=is_done, has_streams_left=bool(left)),
+                again_in_s=again_in_s,
             )
-        if is_done and erasure["state"] == "pending":
-            log.info("erasure %s is done", erasure["erasure_id"])
-        return True
 
     async def _is_settled(self, erasure: Row) -> bool:
         """Whether what this look finds is the last that there is to find."""

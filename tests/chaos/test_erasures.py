@@ -30,7 +30,7 @@ async def erased_in_flight(users: Users, system: ChaosSystem, name: str, moment:
         (job,) = await audit.rows(system.dsn, query, job_id)
         return job["seq"] >= moment or job["state"] == "succeeded"
 
-    assert await audit.until(has_come_so_far, within_s=60, every_s=0.02)
+    assert await audit.until(has_come_so_far, within_s=60, every_s=0.05)
     answer = await users.ask("DELETE", f"/v1/episodes/{name}")
     assert answer.status_code == 202, answer.text
     await users.register(name)

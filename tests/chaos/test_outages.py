@@ -98,7 +98,7 @@ async def _sees_an_honest_answer(system: ChaosSystem, users: Users) -> None:
 
 
 async def test_an_orchestrator_may_be_away_for_the_whole_of_a_run(begin: Begin) -> None:
-    jobs = sized(3, 12)
+    jobs = sized(2, 12)
     async with begin(workers=dict.fromkeys(Stage, 2 * jobs)) as (system, users):
         names = [f"slow-{n}" for n in range(jobs)]
         await users.register_all(names)

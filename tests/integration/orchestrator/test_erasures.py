@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from nats.errors import Error as NatsError
+from nats.js.api import RawStreamMsg
 
 from services.kit import bus
 from services.kit.artifacts import ArtifactKind
@@ -19,6 +20,7 @@ from services.kit.errors import Conflict, NotFound, SystemUnavailable
 from services.kit.messages import Decision, Heartbeat, LogLine, Task, TaskOutcome, WorkerState, now_at
 from services.kit.object_store import ObjectStore
 from services.local.nats import EmbeddedNats
+from services.orchestrator.broker_traces import erase_messages
 from services.orchestrator.episodes import Episodes
 from services.orchestrator.eraser import Eraser
 from services.orchestrator.job_request import JobKind
@@ -121,6 +123,29 @@ async def test_its_messages_leave_the_broker(quick: Parts) -> None:
         for s in (await js.stream_info(name, subjects_filter=">")).state.subjects or ()
     }
     assert {subject.split(".")[4] for subject in left} == {other}
+
+
+async def test_what_is_acknowledged_under_its_hands_does_not_hold_it_up(
+    quick: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = []
+    for name in ("first", "second", "third"):
+        await quick.upload(name)
+        jobs.append(await quick.submit(ep_id=name))
+    await quick.relay._relay_batch()
+    js = quick.nc.jetstream()
+    look_up = js.get_msg
+
+    async def gone_once_seen(stream: str, **where: Any) -> RawStreamMsg:
+        message = await look_up(stream, **where)
+        assert message.seq is not None
+        await js.delete_msg(stream, message.seq)
+        return message
+
+    monkeypatch.setattr(js, "get_msg", gone_once_seen)
+    for job_id in (jobs[1], jobs[0], jobs[2]):  # within the stream, at its begin, and alone in it
+        assert await erase_messages(js, job_id, limit=10) == 1
+    assert (await js.stream_info(bus.TASKS_STREAM)).state.messages == 0
 
 
 async def test_an_erasure_waits_for_the_attempt_in_work_and_takes_its_late_files(quick: Parts) -> None:
@@ -273,6 +298,7 @@ async def test_without_a_broker_files_go_and_the_receipt_waits_for_another_repli
         await Eraser(cut_off, quick.database, quick.store, quick.settings.erasure).look()
     assert list(quick.store.keys("")) == []
     assert await state_of(quick, receipt) == "pending"
+    assert (await quick.erasures.get(receipt["erasure_id"]))["counts"]["objects"] == 1
     assert not await quick.eraser.look(), "the replica that was cut off has it for a while"
     for _ in range(2):
         await look(quick)
