@@ -99,15 +99,17 @@ class Transaction:
 
 
 def impatient(dsn: str) -> str:
-    """The same database, with connections that end within half a minute of its machine. What `dsn` says itself
-    holds. Raises `InvalidSettings`."""
+    """The same database, by connections that end within half a minute of its machine.
+
+    What `dsn` says itself holds. Raises `InvalidSettings`.
+    """
     try:
         return make_conninfo(dsn, **{**_PATIENCE, **conninfo_to_dict(dsn)})
-    except psycopg.ProgrammingError as error:
-        message = (
-            "SCREENALYTICS_POSTGRES__DSN is no address of a database"  # the error quotes it, password and all
-        )
-        raise InvalidSettings(message, hint="postgresql://user:password@host:5432/name") from error
+    except psycopg.ProgrammingError:  # which quotes the address, password and all
+        raise InvalidSettings(
+            "SCREENALYTICS_POSTGRES__DSN is no address of a database",
+            hint="postgresql://user:password@host:5432/name",
+        ) from None
 
 
 class Database:

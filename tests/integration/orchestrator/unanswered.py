@@ -12,8 +12,10 @@ _COMMITTED = b"COMMIT\x00"  # the command's tag, as the server sends it
 
 @asynccontextmanager
 async def without_answers_to_commits(dsn: str, *, after: int = 0) -> AsyncIterator[str]:
-    """The address to use instead of `dsn`: each connection is cut when the server says that it has committed, but
-    for the first `after` times."""
+    """The address to use instead of `dsn`: each connection is cut when the server says that it has committed.
+
+    The first `after` times it is heard.
+    """
     far = urlsplit(dsn)
     left = after
 
