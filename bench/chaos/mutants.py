@@ -59,7 +59,10 @@ def _acknowledge_first() -> None:
 
 
 def _give_the_race_time() -> None:
-    """Between what the result of a segment has seen and what it writes; and results are judged side by side."""
+    """Between what the result of a segment has seen and what it writes; and results are judged side by side.
+
+    Under the locks both are harmless.
+    """
     look, consume = results._look, ResultConsumer._consume
     judging: set[asyncio.Task[None]] = set()
 
